@@ -1,0 +1,2 @@
+//! The labctl program.
+fn main() {}

@@ -1,0 +1,11 @@
+//! How labctl reaches a node: run a command there under a deadline, write a file, open a tunnel.
+//!
+//! [`Transport`] is the only door to a node. [`ssh`](self) implements it for real machines, `fake` for tests. Nothing
+//! above this layer knows what ssh is; nothing here knows what a step or a check is.
+
+mod transport;
+
+pub use transport::{
+    Command, Ending, ExecId, ExecRequest, FileWrite, Look, Looked, NodeError, NodeErrorKind, OutputSink, Stream,
+    Transport, Tunnel,
+};
