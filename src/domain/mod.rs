@@ -1,7 +1,33 @@
 //! The data and the rules of a lab run, without effects: nothing here prints, waits, or touches a file or a socket.
 
+mod action;
+mod baseline;
+mod check;
+mod diagnostic;
+mod event;
 mod inventory;
+mod lab;
 mod names;
+mod notice;
+mod outcome;
+mod plan;
+mod state;
+mod text;
+mod undo;
+mod values;
 
+pub use action::{Action, FileText};
+pub use baseline::{Baseline, ContainerMark, Difference, FileMark};
+pub use check::{Check, CheckKind, ContainersCheck, HttpCheck, TextMatch, Verdict};
+pub use diagnostic::{Diagnostic, Diagnostics, SourceText};
+pub use event::{Counts, Event, EventKind, OutputRecord};
 pub use inventory::{HostKeyPolicy, Inventory, Login, Node, Registry, SecretSource};
+pub use lab::{Capture, CaptureFrom, Lab, Step, StepOnNode, Task, UndoText, Verification, WhenDone};
 pub use names::{InstanceId, InvalidName, NodeName, RunId, StepId, TaskId};
+pub use notice::Notice;
+pub use outcome::{Ending, Outcome, SkipReason, Stream};
+pub use plan::{Plan, PlannedLink, PlannedStep, StepKey, Verb, Work};
+pub use state::State;
+pub use text::{CommandText, Environment, Hole, MissingValue, Part, Text, shell_quoted};
+pub use undo::{FileBefore, Undo, UndoPhase};
+pub use values::Values;

@@ -1,5 +1,6 @@
 //! The contract between labctl and a node.
 
+pub use crate::domain::{Ending, Stream};
 use crate::domain::{InstanceId, NodeName};
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -65,49 +66,6 @@ pub struct Looked {
     pub stderr: Vec<u8>,
     /// How many bytes of both streams were dropped.
     pub dropped: u64,
-}
-
-/// How an exec ended. Every way has a name; none is guessed from another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
-pub enum Ending {
-    /// It returned `code`.
-    Exited {
-        /// The exit status, 0 to 255.
-        code: i32,
-    },
-    /// A signal that was not ours ended it.
-    Signalled {
-        /// The signal's number.
-        signal: i32,
-    },
-    /// Its deadline passed and its process group was killed on the node.
-    TimedOut {
-        /// The deadline it had.
-        after: Duration,
-    },
-    /// It never ran: no such program, no such directory, no permission.
-    CouldNotStart {
-        /// What the node said.
-        reason: String,
-    },
-    /// The node could not be reached again before the deadline; what became of the exec is unknown.
-    LostConnection {
-        /// What ssh said.
-        reason: String,
-    },
-    /// We killed its process group because the run was cancelled.
-    Cancelled,
-}
-
-/// Which output stream a chunk came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
 }
 
 /// Takes the output of an exec as it arrives; bytes are raw and hostile.

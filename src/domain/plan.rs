@@ -1,0 +1,125 @@
+//! A plan: every step, node, command, check, deadline and undo, decided. Executing it decides nothing more.
+
+use super::{Action, Capture, Check, Environment, NodeName, StepId, TaskId, Text, Undo, UndoText, WhenDone};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// Does the lab's steps.
+    Run,
+    /// Only looks.
+    Verify,
+    /// Takes steps back.
+    Cleanup,
+}
+
+/// A step on a node; written `step@node`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StepKey {
+    /// The step.
+    pub step: StepId,
+    /// The node.
+    pub node: NodeName,
+}
+
+impl fmt::Display for StepKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}@{}", self.step, self.node)
+    }
+}
+
+/// Everything that will be done, in an order that satisfies every `after`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What it is for.
+    pub verb: Verb,
+    /// The lab's id.
+    pub lab: String,
+    /// The lab's title.
+    pub lab_title: String,
+    /// The steps.
+    pub steps: Vec<PlannedStep>,
+    /// Addresses to print when all of a task's steps passed.
+    pub links: Vec<PlannedLink>,
+}
+
+/// An address for a browser.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedLink {
+    /// The task after which it answers.
+    pub task: TaskId,
+    /// What is seen there.
+    pub label: String,
+    /// The address.
+    pub address: Text,
+}
+
+/// One step on one node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedStep {
+    /// Which step, on which node.
+    pub key: StepKey,
+    /// The task it belongs to.
+    pub task: TaskId,
+    /// The task's title.
+    pub task_title: String,
+    /// What it does, for a person.
+    pub title: String,
+    /// What is done.
+    pub work: Work,
+    /// Environment variables of its command.
+    pub environment: Environment,
+    /// Whether root does it.
+    pub as_root: bool,
+    /// How long the action may take.
+    pub timeout: Duration,
+    /// Values to take from its output.
+    pub captures: Vec<Capture>,
+    /// What must hold after it.
+    pub checks: Vec<Check>,
+    /// What takes it back.
+    pub undo: Vec<UndoText>,
+    /// Whether it is done where its checks already hold.
+    pub when_done: WhenDone,
+    /// The steps it waits for.
+    pub after: Vec<StepKey>,
+}
+
+/// What a planned step does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// A lab's action.
+    Action(Action),
+    /// Undo of earlier steps; goes on past failures.
+    Undo(Vec<Undo>),
+    /// Compares the node with its baseline and lets go of it where nothing of ours is left.
+    CompareBaseline,
+}
+
+impl PlannedStep {
+    /// Says whether it changes anything on a node.
+    pub fn changes(&self) -> bool {
+        match &self.work {
+            Work::Action(action) => action.changes() || self.checks.iter().any(|check| check.only_in_run),
+            Work::Undo(_) | Work::CompareBaseline => true,
+        }
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Action(action) => write!(formatter, "{action}"),
+            Self::Undo(undos) => {
+                let lines: Vec<String> = undos.iter().map(Undo::to_string).collect();
+                formatter.write_str(&lines.join("; "))
+            }
+            Self::CompareBaseline => formatter.write_str("compare with the baseline"),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What an instance has come to: a fold over its journal, the same whoever folds it.
+
+use super::{Baseline, Event, EventKind, NodeName, Outcome, Plan, StepKey, TaskId, Undo, Verb};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The state of an instance.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct State {
+    /// The next event's index.
+    pub next_index: u64,
+    /// The plan of the last `run`.
+    pub plan: Option<Plan>,
+    /// Each node's baseline.
+    pub baselines: BTreeMap<NodeName, Baseline>,
+    /// How each step last ended; `None` while it runs, or since labctl died in it.
+    pub steps: BTreeMap<StepKey, Option<Outcome>>,
+    /// The steps that every task had in the plans so far.
+    pub tasks: BTreeMap<TaskId, BTreeSet<StepKey>>,
+    /// What is owed on each node, in the order in which the steps started.
+    pub owed: BTreeMap<NodeName, Vec<Undo>>,
+    /// Captured values that may be shown.
+    pub values: BTreeMap<String, String>,
+    /// Whether a run is under way, or was when labctl died.
+    pub running: Option<Verb>,
+}
+
+impl State {
+    /// Folds `events` into a state.
+    pub fn of<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
+        let mut state = Self::default();
+        for event in events {
+            state.apply(event);
+        }
+        state
+    }
+
+    /// Takes in one more event. An event seen before changes nothing.
+    pub fn apply(&mut self, event: &Event) {
+        if event.index < self.next_index {
+            return;
+        }
+        self.next_index = event.index + 1;
+        match &event.kind {
+            EventKind::RunStarted { plan, .. } => self.start(plan),
+            EventKind::BaselineTaken { baseline } => {
+                self.baselines
+                    .entry(baseline.node.clone())
+                    .or_insert_with(|| baseline.clone());
+            }
+            EventKind::StepStarted { step, undo, .. } => {
+                self.steps.insert(step.clone(), None);
+                let owed = self.owed.entry(step.node.clone()).or_default();
+                for undo in undo {
+                    if !owed.contains(undo) {
+                        owed.push(undo.clone());
+                    }
+                }
+            }
+            EventKind::ValueCaptured {
+                name,
+                value: Some(value),
+                ..
+            } => {
+                self.values.insert(name.clone(), value.clone());
+            }
+            EventKind::StepFinished { step, outcome, .. } => {
+                let skipped = matches!(outcome, Outcome::Skipped { .. }) && !outcome.lets_others_go_on();
+                if !skipped {
+                    self.steps.insert(step.clone(), Some(outcome.clone()));
+                }
+            }
+            EventKind::Undone {
+                step,
+                undo,
+                failed: None,
+            } => {
+                if let Some(owed) = self.owed.get_mut(&step.node) {
+                    owed.retain(|entry| entry != undo);
+                }
+            }
+            EventKind::NodeReleased { node } => {
+                self.baselines.remove(node);
+                self.owed.remove(node);
+                self.steps.retain(|step, _| step.node != *node);
+            }
+            EventKind::RunFinished { .. } | EventKind::RunAborted { .. } => self.running = None,
+            _ => {}
+        }
+    }
+
+    fn start(&mut self, plan: &Plan) {
+        self.running = Some(plan.verb);
+        if plan.verb != Verb::Run {
+            return;
+        }
+        for step in &plan.steps {
+            self.tasks
+                .entry(step.task.clone())
+                .or_default()
+                .insert(step.key.clone());
+        }
+        self.plan = Some(plan.clone());
+    }
+
+    /// Says whether every step that `task` ever had here has passed.
+    pub fn task_passed(&self, task: &TaskId) -> bool {
+        self.tasks.get(task).is_some_and(|steps| {
+            steps
+                .iter()
+                .all(|step| matches!(self.steps.get(step), Some(Some(outcome)) if outcome.lets_others_go_on()))
+        })
+    }
+
+    /// Says whether anything was changed on any node and not yet taken back.
+    pub fn owes_anything(&self) -> bool {
+        !self.baselines.is_empty()
+    }
+}
