@@ -1,1 +1,13 @@
-//! To be written.
+//! Turns lab, state and selection into a [`Plan`](crate::domain::Plan). Pure: the same input gives the same plan, and
+//! nothing is left to decide while it is carried out.
+
+mod cleanup;
+mod order;
+mod run;
+mod selection;
+mod verify;
+
+pub use cleanup::{cleanup_step_title, plan_cleanup};
+pub use run::plan_run;
+pub use selection::{PlanError, Selection};
+pub use verify::plan_verify;

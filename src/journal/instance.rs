@@ -1,0 +1,152 @@
+//! One instance's directory: `instance.json`, `journal.jsonl`, `output/`, `report/`.
+
+use super::{EventWriter, InstanceLock, JournalWriter};
+use crate::domain::{Event, InstanceId, Inventory, RunId, State};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The version of the files in an instance's directory.
+pub const JOURNAL_VERSION: u32 = 1;
+
+/// Why an instance's files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// A file could not be read or written.
+    #[error("could not use the state directory")]
+    Io(#[from] io::Error),
+    /// A file is not what labctl writes.
+    #[error("{path}, line {line}: not an entry that labctl wrote")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What the reader said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The files were written by a newer labctl.
+    #[error("{path} was written by a newer labctl (format {found}; this one reads up to {JOURNAL_VERSION})")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// Another labctl works on this instance.
+    #[error("another labctl is at work on these nodes: {holder}")]
+    Locked {
+        /// Who it is.
+        holder: String,
+    },
+}
+
+/// What `instance.json` holds: what was decided when the instance was opened. Written once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstanceRecord {
+    /// The format's version.
+    pub format: u32,
+    /// The instance.
+    pub id: InstanceId,
+    /// How the lab was named: a path or a name.
+    pub lab: String,
+    /// The nodes it runs on, as they were then; holds no secret.
+    pub inventory: Inventory,
+    /// The lab's variables that were given.
+    pub vars: BTreeMap<String, String>,
+    /// When it was opened.
+    pub opened: Timestamp,
+}
+
+/// An instance's directory.
+#[derive(Debug)]
+pub struct Instance {
+    directory: PathBuf,
+    record: InstanceRecord,
+}
+
+impl Instance {
+    /// Creates the directory of a new instance.
+    pub fn create(directory: PathBuf, record: InstanceRecord) -> Result<Self, JournalError> {
+        fs_err::create_dir_all(directory.join("output"))?;
+        let text = serde_json::to_vec_pretty(&record).map_err(io::Error::from)?;
+        super::store::write_whole(&directory.join("instance.json"), &text)?;
+        Ok(Self { directory, record })
+    }
+
+    /// Opens the instance in `directory`.
+    pub fn open(directory: PathBuf) -> Result<Self, JournalError> {
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let path = directory.join("instance.json");
+        let text = fs_err::read(&path)?;
+        let damaged = |source| JournalError::Damaged {
+            path: path.clone(),
+            line: 1,
+            source,
+        };
+        let version: Version = serde_json::from_slice(&text).map_err(damaged)?;
+        if version.format > JOURNAL_VERSION {
+            return Err(JournalError::Newer {
+                path,
+                found: version.format,
+            });
+        }
+        let record = serde_json::from_slice(&text).map_err(damaged)?;
+        Ok(Self { directory, record })
+    }
+
+    /// Returns what was decided when it was opened.
+    pub fn record(&self) -> &InstanceRecord {
+        &self.record
+    }
+
+    /// Returns its directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Returns where its journal is.
+    pub fn journal_path(&self) -> PathBuf {
+        self.directory.join("journal.jsonl")
+    }
+
+    /// Reads every event, dropping a torn last line.
+    pub fn events(&self) -> Result<Vec<Event>, JournalError> {
+        Ok(super::writer::read_events(&self.journal_path())?.0)
+    }
+
+    /// Reads the events and folds them.
+    pub fn state(&self) -> Result<State, JournalError> {
+        Ok(State::of(&self.events()?))
+    }
+
+    /// Takes the lock and opens the journal for a run. The writer holds the lock for as long as it lives.
+    pub fn writer(&self, run: RunId, verb: &str) -> Result<Box<dyn EventWriter>, JournalError> {
+        let lock = InstanceLock::take(&self.directory, verb)?;
+        Ok(Box::new(JournalWriter::open(&self.journal_path(), run, lock)?))
+    }
+
+    /// Closes an instance that leaves nothing: its directory moves to `closed/`, so that reports stay readable.
+    pub fn close(self) -> Result<(), JournalError> {
+        let Some(instances) = self.directory.parent() else {
+            return Ok(());
+        };
+        let closed = instances.with_file_name("closed");
+        fs_err::create_dir_all(&closed)?;
+        let name = format!("{}-{}", self.record.id, Timestamp::now().as_second());
+        fs_err::rename(&self.directory, closed.join(name))?;
+        Ok(())
+    }
+
+    /// Removes an instance that never changed anything.
+    pub fn discard(self) -> Result<(), JournalError> {
+        fs_err::remove_dir_all(&self.directory)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! One run at a time per instance: an advisory lock that the kernel drops when its holder dies.
+
+use super::JournalError;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+/// Who holds a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockHolder {
+    /// The process.
+    pub pid: u32,
+    /// What it does, such as `run`.
+    pub verb: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl fmt::Display for LockHolder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "`labctl {}`, process {}, since {}",
+            self.verb, self.pid, self.since
+        )
+    }
+}
+
+/// A lock, held for as long as the value lives.
+#[derive(Debug)]
+pub struct InstanceLock {
+    _file: File,
+}
+
+impl InstanceLock {
+    /// Takes the lock of the instance in `directory` for `verb`, or says who holds it.
+    pub fn take(directory: &Path, verb: &str) -> Result<Self, JournalError> {
+        let path = directory.join("lock");
+        let mut file: File = fs_err::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)?
+            .into();
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                file.read_to_string(&mut text)?;
+                let holder = serde_json::from_str::<LockHolder>(&text)
+                    .map_or_else(|_| "it has just started".to_owned(), |holder| holder.to_string());
+                return Err(JournalError::Locked { holder });
+            }
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        let holder = LockHolder {
+            pid: std::process::id(),
+            verb: verb.to_owned(),
+            since: Timestamp::now(),
+        };
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(&serde_json::to_vec(&holder).map_err(std::io::Error::from)?)?;
+        Ok(Self { _file: file })
+    }
+}

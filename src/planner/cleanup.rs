@@ -1,0 +1,93 @@
+//! The plan of `cleanup`: from the state alone, without the lab file.
+//!
+//! Undo is planned, not replayed: on each node the author's commands first, then containers, images, files, directories,
+//! each phase in the reverse order of the steps that owe it, and at last the comparison with the baseline. The nodes are
+//! independent of each other.
+
+use crate::domain::{
+    Environment, NodeName, Plan, PlannedStep, State, StepId, StepKey, TaskId, Undo, UndoPhase, Verb, WhenDone, Work,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long one phase of undo may take on a node.
+const PHASE_DEADLINE: Duration = Duration::from_secs(180);
+
+/// Returns what a person reads for `phase`; `None` stands for the comparison with the baseline.
+pub fn cleanup_step_title(phase: Option<UndoPhase>) -> &'static str {
+    match phase {
+        Some(UndoPhase::Commands) => "undo what commands did",
+        Some(UndoPhase::Containers) => "remove containers, networks and volumes",
+        Some(UndoPhase::Images) => "remove images",
+        Some(UndoPhase::Files) => "put files back",
+        Some(UndoPhase::Directories) => "remove directories",
+        None => "compare with the baseline",
+    }
+}
+
+fn step_name(phase: Option<UndoPhase>) -> &'static str {
+    match phase {
+        Some(UndoPhase::Commands) => "undo-commands",
+        Some(UndoPhase::Containers) => "undo-containers",
+        Some(UndoPhase::Images) => "undo-images",
+        Some(UndoPhase::Files) => "undo-files",
+        Some(UndoPhase::Directories) => "undo-directories",
+        None => "compare-baseline",
+    }
+}
+
+/// Plans everything that `state` still owes.
+pub fn plan_cleanup(state: &State) -> Plan {
+    let mut steps = Vec::new();
+    for node in state.baselines.keys() {
+        let owed = state.owed.get(node).map(Vec::as_slice).unwrap_or_default();
+        steps.extend(plan_node(node, owed));
+    }
+    let (lab, lab_title) = match &state.plan {
+        Some(plan) => (plan.lab.clone(), plan.lab_title.clone()),
+        None => (String::new(), String::new()),
+    };
+    Plan {
+        verb: Verb::Cleanup,
+        lab,
+        lab_title,
+        steps,
+        links: Vec::new(),
+    }
+}
+
+fn plan_node(node: &NodeName, owed: &[Undo]) -> Vec<PlannedStep> {
+    let mut by_phase: BTreeMap<UndoPhase, Vec<Undo>> = BTreeMap::new();
+    for undo in owed.iter().rev() {
+        by_phase.entry(undo.phase()).or_default().push(undo.clone());
+    }
+    let phases = by_phase
+        .into_iter()
+        .map(|(phase, undos)| (Some(phase), Work::Undo(undos)));
+    let mut steps: Vec<PlannedStep> = Vec::new();
+    for (phase, work) in phases.chain(std::iter::once((None, Work::CompareBaseline))) {
+        let after = steps.last().map(|step| step.key.clone()).into_iter().collect();
+        let (Ok(step), Ok(task)) = (StepId::new(step_name(phase)), TaskId::new("cleanup")) else {
+            continue;
+        };
+        steps.push(PlannedStep {
+            key: StepKey {
+                step,
+                node: node.clone(),
+            },
+            task,
+            task_title: "Cleanup".to_owned(),
+            title: cleanup_step_title(phase).to_owned(),
+            work,
+            environment: Environment::new(),
+            as_root: true,
+            timeout: PHASE_DEADLINE,
+            captures: Vec::new(),
+            checks: Vec::new(),
+            undo: Vec::new(),
+            when_done: WhenDone::Repeat,
+            after,
+        });
+    }
+    steps
+}

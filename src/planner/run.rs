@@ -1,0 +1,96 @@
+//! The plan of `run`.
+
+use super::order::{keep_edges_within, waits_for};
+use super::selection::{PlanError, Selection, find_task, range};
+use crate::domain::{Lab, Plan, PlannedLink, PlannedStep, State, Step, StepKey, StepOnNode, Task, Verb, Work};
+
+/// Plans the steps of `lab` that `selection` asks for and that `state` does not show as done where they are only needed
+/// by others.
+pub fn plan_run(lab: &Lab, state: &State, selection: &Selection) -> Result<Plan, PlanError> {
+    let wanted = wanted_tasks(lab, state, selection)?;
+    let range = range(lab, selection)?;
+    let mut steps = Vec::new();
+    let mut position = 0;
+    for (index, task) in lab.tasks.iter().enumerate() {
+        for step in &task.steps {
+            if wanted[index] && (range.first..=range.last).contains(&position) {
+                steps.extend(step.on.iter().map(|on| planned(lab, task, step, on)));
+            }
+            position += 1;
+        }
+    }
+    keep_edges_within(&mut steps);
+    if steps.iter().all(|step| step.checks.is_empty()) {
+        return Err(PlanError::NothingToCheck {
+            what: format!("what was selected of lab {}", lab.id),
+        });
+    }
+    let links = lab
+        .tasks
+        .iter()
+        .filter(|task| steps.iter().any(|step| step.task == task.id))
+        .flat_map(|task| {
+            task.links.iter().map(|(label, address)| PlannedLink {
+                task: task.id.clone(),
+                label: label.clone(),
+                address: address.clone(),
+            })
+        })
+        .collect();
+    Ok(Plan {
+        verb: Verb::Run,
+        lab: lab.id.clone(),
+        lab_title: lab.title.clone(),
+        steps,
+        links,
+    })
+}
+
+fn planned(lab: &Lab, task: &Task, step: &Step, on: &StepOnNode) -> PlannedStep {
+    PlannedStep {
+        key: StepKey {
+            step: step.id.clone(),
+            node: on.node.clone(),
+        },
+        task: task.id.clone(),
+        task_title: task.title.clone(),
+        title: step.title.clone(),
+        work: Work::Action(on.action.clone()),
+        environment: on.environment.clone(),
+        as_root: on.as_root,
+        timeout: on.timeout,
+        captures: on.captures.clone(),
+        checks: on.expect.clone(),
+        undo: on.undo.clone(),
+        when_done: on.when_done,
+        after: waits_for(lab, task, step),
+    }
+}
+
+/// Says for each of the lab's tasks whether it belongs to the plan.
+fn wanted_tasks(lab: &Lab, state: &State, selection: &Selection) -> Result<Vec<bool>, PlanError> {
+    if let Some(name) = &selection.only {
+        let only = find_task(lab, name)?;
+        return Ok((0..lab.tasks.len()).map(|index| index == only).collect());
+    }
+    let Some(name) = &selection.task else {
+        return Ok(vec![true; lab.tasks.len()]);
+    };
+    let mut wanted = vec![false; lab.tasks.len()];
+    let mut open = vec![find_task(lab, name)?];
+    while let Some(index) = open.pop() {
+        if std::mem::replace(&mut wanted[index], true) {
+            continue;
+        }
+        for (needed, task) in lab.tasks.iter().enumerate() {
+            let only_looks = task
+                .steps
+                .iter()
+                .all(|step| step.on.iter().all(|on| !on.action.changes()));
+            if lab.tasks[index].needs.contains(&task.id) && (only_looks || !state.task_passed(&task.id)) {
+                open.push(needed);
+            }
+        }
+    }
+    Ok(wanted)
+}
