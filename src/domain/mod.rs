@@ -5,12 +5,15 @@ mod baseline;
 mod check;
 mod diagnostic;
 mod event;
+mod exec;
+mod facts;
 mod inventory;
 mod lab;
 mod names;
 mod notice;
 mod outcome;
 mod plan;
+mod probe;
 mod state;
 mod text;
 mod undo;
@@ -21,12 +24,20 @@ pub use baseline::{Baseline, ContainerMark, Difference, FileMark};
 pub use check::{Check, CheckKind, ContainersCheck, HttpCheck, TextMatch, Verdict};
 pub use diagnostic::{Diagnostic, Diagnostics, SourceText};
 pub use event::{Counts, Event, EventKind, OutputRecord};
+pub use exec::Command;
+pub use facts::{
+    ComposeFacts, ComposeFlavour, EngineOptions, Facts, InitSystem, LoginFacts, OptionsSource, OsFacts, ToolFacts,
+};
 pub use inventory::{HostKeyPolicy, Inventory, Login, Node, Registry, SecretSource};
 pub use lab::{Capture, CaptureFrom, Lab, Step, StepOnNode, Task, UndoText, Verification, WhenDone};
 pub use names::{InstanceId, InvalidName, NodeName, RunId, StepId, TaskId};
 pub use notice::Notice;
 pub use outcome::{Ending, Outcome, SkipReason, Stream};
 pub use plan::{Plan, PlannedLink, PlannedStep, StepKey, Verb, Work};
+pub use probe::{
+    CommandSeen, ContainerSeen, EngineAt, EngineSeen, FileKind, FileSeen, HttpMethod, HttpProbe, HttpSeen, ImageSeen,
+    NetworkSeen, Observation, PortSeen, Probe, ProbeError, VolumeSeen,
+};
 pub use state::State;
 pub use text::{CommandText, Environment, Hole, MissingValue, Part, Text, shell_quoted};
 pub use undo::{FileBefore, Undo, UndoPhase};

@@ -1,6 +1,6 @@
 //! The contract between labctl and a node.
 
-pub use crate::domain::{Ending, Stream};
+pub use crate::domain::{Command, Ending, Stream};
 use crate::domain::{InstanceId, NodeName};
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -13,15 +13,6 @@ use tokio_util::sync::CancellationToken;
 /// started twice.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ExecId(pub String);
-
-/// What is to be executed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Program and arguments, each passed as it is.
-    Argv(Vec<String>),
-    /// A text for `sh -c`.
-    Shell(String),
-}
 
 /// A command whose work must survive the connection: recorded on the node, held to its deadline there.
 #[derive(Debug, Clone)]
