@@ -1,1 +1,10 @@
-//! To be written.
+//! Judges: a check and what was observed become a verdict. Pure; looking is the probe layer's work.
+
+mod containers;
+mod engine;
+mod evaluate;
+mod question;
+mod text;
+
+pub use evaluate::{CommandEvidence, Context, Ours, evaluate_command, evaluate_observed};
+pub use question::probes_for;

@@ -1,6 +1,6 @@
 //! What can be asked of a node, and what was seen there. Raw facts only: whether they are good is for checks to say.
 
-use super::{Command, Ending};
+use super::{Command, Ending, EngineOptions};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -56,6 +56,8 @@ pub enum Probe {
         /// Which engine.
         at: EngineAt,
     },
+    /// Where the node's engine reads its options, and which it runs with.
+    EngineOptions,
     /// What a command says that only looks.
     Command {
         /// What is executed.
@@ -158,6 +160,8 @@ pub enum Observation {
         /// All of them.
         volumes: Vec<VolumeSeen>,
     },
+    /// Where the engine reads its options, and which it runs with.
+    EngineOptions(EngineOptions),
     /// What a command said.
     Command(CommandSeen),
 }

@@ -1,0 +1,140 @@
+//! Judging a Docker Engine: whether it answers, its labels, whether it has the options it was installed with.
+
+use crate::domain::{CheckKind, EngineOptions, MissingValue, Observation, Values, Verdict};
+
+pub(super) fn evaluate_engine(
+    kind: &CheckKind,
+    values: &Values,
+    seen: &[Observation],
+) -> Result<Verdict, MissingValue> {
+    let CheckKind::Engine {
+        labels,
+        default_options,
+    } = kind
+    else {
+        return Ok(does_not_fit());
+    };
+    let engine = match seen.first() {
+        Some(Observation::Engine(engine)) => engine,
+        Some(Observation::EngineDown { reason }) => {
+            return Ok(Verdict {
+                holds: false,
+                expected: "the Docker Engine answers".to_owned(),
+                actual: format!("it does not: {reason}"),
+            });
+        }
+        _ => return Ok(does_not_fit()),
+    };
+    let mut expected = vec!["the Docker Engine answers".to_owned()];
+    let mut wrong = Vec::new();
+    for label in labels {
+        let label = label.fill(values)?;
+        if !engine.labels.contains(&label) {
+            wrong.push(format!("it has no label {label}; its labels: {}", list(&engine.labels)));
+        }
+        expected.push(format!("has the label {label}"));
+    }
+    if *default_options {
+        expected.push("has the options it was installed with".to_owned());
+        match seen.get(1) {
+            Some(Observation::EngineOptions(options)) => wrong.extend(changed_options(options)),
+            _ => return Ok(does_not_fit()),
+        }
+    }
+    let actual = if wrong.is_empty() {
+        format!("Docker Engine {}", engine.version)
+    } else {
+        wrong.join("; ")
+    };
+    Ok(Verdict {
+        holds: wrong.is_empty(),
+        expected: expected.join(", "),
+        actual,
+    })
+}
+
+fn does_not_fit() -> Verdict {
+    Verdict {
+        holds: false,
+        expected: "an engine to look at".to_owned(),
+        actual: "nothing was seen".to_owned(),
+    }
+}
+
+fn list(labels: &[String]) -> String {
+    if labels.is_empty() {
+        "none".to_owned()
+    } else {
+        labels.join(", ")
+    }
+}
+
+/// Says how an engine's options differ from those it was installed with.
+fn changed_options(options: &EngineOptions) -> Vec<String> {
+    let lines = options
+        .docker_opts
+        .iter()
+        .map(|line| format!("/etc/default/docker has the line {line}"));
+    let hosts = listens_on(&options.running)
+        .filter(|host| !host.starts_with("fd://") && !is_usual_socket(host))
+        .map(|host| format!("the running engine also listens on {host}"));
+    lines.chain(hosts).collect()
+}
+
+fn is_usual_socket(host: &str) -> bool {
+    matches!(host, "unix:///var/run/docker.sock" | "unix:///run/docker.sock")
+}
+
+/// Returns the values of `-H` and `--host` in a command line.
+fn listens_on(words: &[String]) -> impl Iterator<Item = &str> {
+    words
+        .iter()
+        .enumerate()
+        .filter_map(|(index, word)| match word.as_str() {
+            "-H" | "--host" => words.get(index + 1).map(String::as_str),
+            word => word
+                .strip_prefix("--host=")
+                .or_else(|| word.strip_prefix("-H="))
+                .or_else(|| word.strip_prefix("-H").filter(|host| host.contains("://"))),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::OptionsSource;
+
+    fn options(docker_opts: &[&str], running: &[&str]) -> EngineOptions {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        EngineOptions {
+            source: OptionsSource::DefaultsFile,
+            docker_opts: words(docker_opts),
+            daemon_json: false,
+            daemon_json_keys: Vec::new(),
+            running: words(running),
+        }
+    }
+
+    #[test]
+    fn an_engine_as_installed_has_nothing_to_say() {
+        for running in [
+            &["dockerd", "-H", "fd://"][..],
+            &["dockerd", "-p", "/var/run/docker.pid"],
+            &[],
+        ] {
+            assert_eq!(changed_options(&options(&[], running)), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn every_way_to_say_a_further_host_is_seen() {
+        for words in [
+            &["-H", "tcp://0.0.0.0:2375"][..],
+            &["--host=tcp://0.0.0.0:2375"],
+            &["-Htcp://0.0.0.0:2375"],
+        ] {
+            let found = changed_options(&options(&[], words));
+            assert_eq!(found, ["the running engine also listens on tcp://0.0.0.0:2375"]);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! From a check and its evidence to a verdict.
+
+use super::containers::{evaluate_containers, evaluate_images};
+use super::engine::evaluate_engine;
+use super::text::evaluate_text;
+use crate::domain::{
+    CheckKind, CommandSeen, Ending, FileKind, FileSeen, HttpCheck, MissingValue, Observation, Values, Verdict,
+};
+use std::collections::BTreeSet;
+
+/// What a step's own command left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandEvidence {
+    /// How it ended.
+    pub ending: Ending,
+    /// Its standard output, as much as was kept for checks.
+    pub stdout: Vec<u8>,
+    /// Its standard error, likewise.
+    pub stderr: Vec<u8>,
+}
+
+/// What the open instance owns, for checks that leave it out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ours {
+    /// Compose projects.
+    pub projects: BTreeSet<String>,
+    /// Container names.
+    pub containers: BTreeSet<String>,
+}
+
+/// What a judgement needs besides the evidence.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The values of the run.
+    pub values: &'a Values,
+    /// What the instance owns on the node.
+    pub ours: &'a Ours,
+}
+
+/// Judges a check of a step's own command; `None` where `kind` is not of that sort.
+pub fn evaluate_command(
+    kind: &CheckKind,
+    values: &Values,
+    evidence: &CommandEvidence,
+) -> Result<Option<Verdict>, MissingValue> {
+    Ok(Some(match kind {
+        CheckKind::Exit { code } => Verdict {
+            holds: evidence.ending == Ending::Exited { code: *code },
+            expected: format!("exit status {code}"),
+            actual: evidence.ending.to_string(),
+        },
+        CheckKind::Stdout(wanted) => evaluate_text("standard output", wanted, values, &evidence.stdout)?,
+        CheckKind::Stderr(wanted) => evaluate_text("standard error", wanted, values, &evidence.stderr)?,
+        _ => return Ok(None),
+    }))
+}
+
+/// Judges a check of a node's state by the `observations` of its probes, in the order of the probes. An observation that
+/// does not fit the check is a verdict that does not hold: a check never passes on evidence it did not ask for.
+pub fn evaluate_observed(
+    kind: &CheckKind,
+    context: Context<'_>,
+    observations: &[Observation],
+) -> Result<Verdict, MissingValue> {
+    let values = context.values;
+    match (kind, observations) {
+        (CheckKind::Command { exit, stdout, .. }, [Observation::Command(seen)]) => {
+            evaluate_look(*exit, stdout, values, seen)
+        }
+        (CheckKind::File { .. }, [Observation::File { file }]) => evaluate_file(kind, values, file.as_ref()),
+        (CheckKind::Http(wanted), [Observation::Http(seen)]) => {
+            let status = Verdict {
+                holds: seen.status == wanted.status,
+                expected: format!("status {}", wanted.status),
+                actual: format!("status {}", seen.status),
+            };
+            let body = evaluate_text("body", &wanted.body, values, &seen.body)?;
+            Ok(if wanted.body.is_empty() {
+                status
+            } else {
+                both(status, body)
+            })
+        }
+        (CheckKind::Http(wanted), [Observation::HttpSilent { reason }]) => Ok(silent(wanted, reason)),
+        (CheckKind::Engine { .. }, seen) => evaluate_engine(kind, values, seen),
+        (CheckKind::Containers(wanted), [Observation::Containers { containers }]) => {
+            evaluate_containers(wanted, context, containers)
+        }
+        (CheckKind::Images { present, absent }, [Observation::Images { images }]) => {
+            evaluate_images(present, absent, values, images)
+        }
+        (CheckKind::Port { port, open, .. }, [Observation::Port { open: is_open }]) => {
+            let word = |open: bool| if open { "open" } else { "closed" };
+            Ok(Verdict {
+                holds: open == is_open,
+                expected: format!("port {port} is {}", word(*open)),
+                actual: format!("port {port} is {}", word(*is_open)),
+            })
+        }
+        (_, [Observation::EngineDown { reason }, ..]) => Ok(Verdict {
+            holds: false,
+            expected: "the Docker Engine answers".to_owned(),
+            actual: format!("it does not: {reason}"),
+        }),
+        _ => Ok(Verdict {
+            holds: false,
+            expected: "an observation that fits the check".to_owned(),
+            actual: "another one, or none".to_owned(),
+        }),
+    }
+}
+
+fn silent(wanted: &HttpCheck, reason: &str) -> Verdict {
+    Verdict {
+        holds: false,
+        expected: format!("status {}", wanted.status),
+        actual: format!("no answer: {reason}"),
+    }
+}
+
+/// Joins two verdicts; says what is wrong with the one that does not hold.
+fn both(first: Verdict, second: Verdict) -> Verdict {
+    Verdict {
+        holds: first.holds && second.holds,
+        expected: format!("{}, {}", first.expected, second.expected),
+        actual: match (first.holds, second.holds) {
+            (true, false) => second.actual,
+            (false, true) => first.actual,
+            _ => format!("{}, {}", first.actual, second.actual),
+        },
+    }
+}
+
+fn evaluate_look(
+    exit: i32,
+    stdout: &crate::domain::TextMatch,
+    values: &Values,
+    seen: &CommandSeen,
+) -> Result<Verdict, MissingValue> {
+    let mut ended = Verdict {
+        holds: seen.ending == Ending::Exited { code: exit },
+        expected: format!("exit status {exit}"),
+        actual: seen.ending.to_string(),
+    };
+    let complaint = String::from_utf8_lossy(&seen.stderr);
+    if !ended.holds && !complaint.trim().is_empty() {
+        ended.actual = format!("{}: {}", ended.actual, complaint.trim());
+    }
+    if stdout.is_empty() {
+        return Ok(ended);
+    }
+    Ok(both(
+        ended,
+        evaluate_text("standard output", stdout, values, &seen.stdout)?,
+    ))
+}
+
+fn evaluate_file(kind: &CheckKind, values: &Values, seen: Option<&FileSeen>) -> Result<Verdict, MissingValue> {
+    let CheckKind::File {
+        path,
+        exists,
+        content,
+        mode,
+        owner,
+    } = kind
+    else {
+        return Ok(Verdict {
+            holds: false,
+            expected: String::new(),
+            actual: String::new(),
+        });
+    };
+    let path = path.fill(values)?;
+    let there = |is: bool| if is { "is there" } else { "is not there" };
+    let presence = Verdict {
+        holds: *exists == seen.is_some(),
+        expected: format!("{path} {}", there(*exists)),
+        actual: format!("{path} {}", there(seen.is_some())),
+    };
+    let (true, Some(seen)) = (*exists, seen) else {
+        return Ok(presence);
+    };
+    let mut verdict = presence;
+    if !content.is_empty() {
+        let what = if seen.kind == FileKind::Directory {
+            "list of entries"
+        } else {
+            "content"
+        };
+        verdict = both(verdict, evaluate_text(what, content, values, &seen.content)?);
+    }
+    if let Some(mode) = mode {
+        verdict = both(
+            verdict,
+            Verdict {
+                holds: seen.mode == *mode,
+                expected: format!("mode {mode:04o}"),
+                actual: format!("mode {:04o}", seen.mode),
+            },
+        );
+    }
+    if let Some(owner) = owner {
+        verdict = both(
+            verdict,
+            Verdict {
+                holds: seen.owner == *owner,
+                expected: format!("owner {owner}"),
+                actual: format!("owner {}", seen.owner),
+            },
+        );
+    }
+    Ok(verdict)
+}

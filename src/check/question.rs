@@ -1,0 +1,69 @@
+//! Which probes a check needs.
+
+use crate::domain::{CheckKind, Command, CommandText, EngineAt, HttpMethod, HttpProbe, MissingValue, Probe, Values};
+use std::time::Duration;
+
+/// How long one look may take; waiting longer is the business of `within`.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Returns the probes whose observations, in this order, decide `kind`; none where it judges the step's own command.
+pub fn probes_for(kind: &CheckKind, values: &Values) -> Result<Vec<Probe>, MissingValue> {
+    let at = EngineAt::Socket;
+    let probe = match kind {
+        CheckKind::Exit { .. } | CheckKind::Stdout(_) | CheckKind::Stderr(_) => return Ok(Vec::new()),
+        CheckKind::Command { command, as_root, .. } => Probe::Command {
+            command: filled(command, values)?,
+            as_root: *as_root,
+            timeout: LOOK,
+        },
+        CheckKind::File { path, .. } => Probe::File {
+            path: path.fill(values)?,
+            as_root: true,
+        },
+        CheckKind::Http(http) => Probe::Http(HttpProbe {
+            host: http.host.fill(values)?,
+            port: http.port,
+            path: http.path.fill(values)?,
+            host_header: http
+                .host_header
+                .as_ref()
+                .map(|header| header.fill(values))
+                .transpose()?,
+            method: if http.form.is_empty() {
+                HttpMethod::Get
+            } else {
+                let fill = |(name, value): &(String, crate::domain::Text)| Ok((name.clone(), value.fill(values)?));
+                HttpMethod::PostForm(http.form.iter().map(fill).collect::<Result<_, MissingValue>>()?)
+            },
+            timeout: LOOK,
+        }),
+        CheckKind::Engine { default_options, .. } => {
+            let mut probes = vec![Probe::Engine { at }];
+            if *default_options {
+                probes.push(Probe::EngineOptions);
+            }
+            return Ok(probes);
+        }
+        CheckKind::Containers(_) => Probe::Containers {
+            at,
+            labels: Vec::new(),
+            all: true,
+        },
+        CheckKind::Images { .. } => Probe::Images { at },
+        CheckKind::Port { host, port, .. } => Probe::Port {
+            host: host.fill(values)?,
+            port: *port,
+            timeout: Duration::from_secs(3),
+        },
+    };
+    Ok(vec![probe])
+}
+
+fn filled(command: &CommandText, values: &Values) -> Result<Command, MissingValue> {
+    Ok(match command {
+        CommandText::Argv(words) => {
+            Command::Argv(words.iter().map(|word| word.fill(values)).collect::<Result<_, _>>()?)
+        }
+        CommandText::Shell(text) => Command::Shell(text.fill(values)?),
+    })
+}

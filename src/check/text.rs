@@ -1,0 +1,66 @@
+//! Judging a text: an output, a file's content, the body of an HTTP answer.
+
+use crate::domain::{MissingValue, TextMatch, Values, Verdict};
+use regex::RegexBuilder;
+
+/// How many characters of a text a verdict quotes.
+const QUOTED: usize = 400;
+
+/// Judges `bytes`, called `what` in the verdict.
+pub(super) fn evaluate_text(
+    what: &str,
+    wanted: &TextMatch,
+    values: &Values,
+    bytes: &[u8],
+) -> Result<Verdict, MissingValue> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut expected = Vec::new();
+    let mut holds = true;
+    let mut ask = |sentence: String, is_so: bool| {
+        expected.push(sentence);
+        holds &= is_so;
+    };
+    if let Some(equals) = &wanted.equals {
+        let equals = equals.fill(values)?;
+        ask(format!("is {:?}", equals.trim()), text.trim() == equals.trim());
+    }
+    for part in &wanted.contains {
+        let part = part.fill(values)?;
+        ask(format!("contains {part:?}"), text.contains(part.as_str()));
+    }
+    for part in &wanted.lacks {
+        let part = part.fill(values)?;
+        ask(format!("does not contain {part:?}"), !text.contains(part.as_str()));
+    }
+    if let Some(pattern) = &wanted.regex {
+        // The loader has compiled it once; one that does not compile cannot match either.
+        let matches = RegexBuilder::new(pattern)
+            .multi_line(true)
+            .build()
+            .is_ok_and(|regex| regex.is_match(&text));
+        ask(format!("matches /{pattern}/"), matches);
+    }
+    if expected.is_empty() {
+        expected.push("can be read".to_owned());
+    }
+    Ok(Verdict {
+        holds,
+        expected: format!("{what} {}", expected.join(" and ")),
+        actual: quoted(what, &text),
+    })
+}
+
+/// Quotes `text`, its middle left out where it is long.
+fn quoted(what: &str, text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() {
+        return format!("{what} is empty");
+    }
+    let length = text.chars().count();
+    if length <= QUOTED {
+        return format!("{what} is {text:?}");
+    }
+    let head: String = text.chars().take(QUOTED / 2).collect();
+    let tail: String = text.chars().skip(length - QUOTED / 2).collect();
+    format!("{what} is {head:?} … {tail:?} ({length} characters)")
+}
