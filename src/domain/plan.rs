@@ -95,6 +95,9 @@ pub struct PlannedStep {
 pub enum Work {
     /// A lab's action.
     Action(Action),
+    /// Removes the containers that run on the node and puts its engine's options back to their defaults: what
+    /// `--reset-nodes` asks for by name. There is no undo.
+    Reset,
     /// Undo of earlier steps; goes on past failures.
     Undo(Vec<Undo>),
     /// Compares the node with its baseline and lets go of it where nothing of ours is left.
@@ -106,7 +109,7 @@ impl PlannedStep {
     pub fn changes(&self) -> bool {
         match &self.work {
             Work::Action(action) => action.changes() || self.checks.iter().any(|check| check.only_in_run),
-            Work::Undo(_) | Work::CompareBaseline => true,
+            Work::Reset | Work::Undo(_) | Work::CompareBaseline => true,
         }
     }
 }
@@ -119,6 +122,7 @@ impl fmt::Display for Work {
                 let lines: Vec<String> = undos.iter().map(Undo::to_string).collect();
                 formatter.write_str(&lines.join("; "))
             }
+            Self::Reset => formatter.write_str("docker rm -f -v (all that runs); comment DOCKER_OPTS out"),
             Self::CompareBaseline => formatter.write_str("compare with the baseline"),
         }
     }

@@ -18,6 +18,8 @@ pub struct State {
     pub tasks: BTreeMap<TaskId, BTreeSet<StepKey>>,
     /// What is owed on each node, in the order in which the steps started.
     pub owed: BTreeMap<NodeName, Vec<Undo>>,
+    /// All that was ever owed on each node: the proof of what is ours there.
+    pub made: BTreeMap<NodeName, Vec<Undo>>,
     /// Captured values that may be shown.
     pub values: BTreeMap<String, String>,
     /// Whether a run is under way, or was when labctl died.
@@ -49,10 +51,11 @@ impl State {
             }
             EventKind::StepStarted { step, undo, .. } => {
                 self.steps.insert(step.clone(), None);
-                let owed = self.owed.entry(step.node.clone()).or_default();
-                for undo in undo {
-                    if !owed.contains(undo) {
-                        owed.push(undo.clone());
+                for list in [&mut self.owed, &mut self.made] {
+                    let list = list.entry(step.node.clone()).or_default();
+                    for undo in undo {
+                        list.retain(|entry| entry != undo);
+                        list.push(undo.clone());
                     }
                 }
             }
@@ -81,6 +84,7 @@ impl State {
             EventKind::NodeReleased { node } => {
                 self.baselines.remove(node);
                 self.owed.remove(node);
+                self.made.remove(node);
                 self.steps.retain(|step, _| step.node != *node);
             }
             EventKind::RunFinished { .. } | EventKind::RunAborted { .. } => self.running = None,

@@ -138,6 +138,10 @@ pub trait Transport: Send + Sync {
         cancel: &CancellationToken,
     ) -> Result<Ending, NodeError>;
 
+    /// Kills the process groups of all execs of the open instance that still run on the node, and waits until they are
+    /// gone: what a labctl that died left running.
+    async fn stop_execs(&self) -> Result<(), NodeError>;
+
     /// Runs a command that only looks, without leaving anything on the node.
     async fn look(&self, look: &Look) -> Result<Looked, NodeError>;
 
