@@ -37,12 +37,20 @@ enum Stage {
     Limit(usize),
     Project(Projection),
     Count(String),
+    /// The number of documents in the collection, for drivers that estimate it.
+    CollectionCount,
 }
 
 impl Pipeline {
     /// Reads the stages.
     pub(crate) fn parse(stages: &[Bson]) -> Result<Self, CommandError> {
-        stages.iter().map(parse_stage).collect::<Result<_, _>>().map(Self)
+        let stages = stages.iter().map(parse_stage).collect::<Result<Vec<_>, _>>()?;
+        match stages.iter().skip(1).any(|stage| *stage == Stage::CollectionCount) {
+            true => Err(CommandError::bad_value(
+                "$collStats is only valid as the first stage in a pipeline",
+            )),
+            false => Ok(Self(stages)),
+        }
     }
 
     /// Sends `documents` through the stages.
@@ -73,6 +81,7 @@ fn parse_stage(stage: &Bson) -> Result<Stage, CommandError> {
             Some(field) if !field.is_empty() && !field.contains(['$', '.', '\0']) => Stage::Count(field.to_owned()),
             _ => return Err(CommandError::bad_value("$count needs the name of a field")),
         },
+        "$collStats" if *document()? == doc! { "count": {} } => Stage::CollectionCount,
         _ => return Err(CommandError::unknown_stage(name)),
     })
 }
@@ -112,17 +121,17 @@ impl Stage {
             Self::Limit(amount) => Box::new(input.take(*amount)),
             Self::Sort(sorting) => flatten(sorted(sorting, input)),
             Self::Group { id, sums } => flatten(grouped(id, sums, input)),
-            Self::Count(field) => flatten(input.map(|item| item.map(drop)).collect::<Result<Vec<()>, _>>().map(
-                |all| {
-                    let counted = whole(i64::try_from(all.len()).unwrap_or(i64::MAX));
-                    (!all.is_empty())
-                        .then(|| doc! { field.as_str(): counted })
-                        .into_iter()
-                        .collect()
-                },
-            )),
+            Self::Count(field) => flatten(counted(input).map(|count| {
+                let found = (count != 0).then(|| doc! { field.as_str(): whole(count) });
+                found.into_iter().collect()
+            })),
+            Self::CollectionCount => flatten(counted(input).map(|count| vec![doc! { "count": whole(count) }])),
         }
     }
+}
+
+fn counted(mut input: impl Iterator<Item = Item>) -> Result<i64, CommandError> {
+    input.try_fold(0, |count, item| item.map(|_| count + 1))
 }
 
 fn flatten<'a>(output: Result<Vec<Document>, CommandError>) -> Box<dyn Iterator<Item = Item> + 'a> {
@@ -242,7 +251,15 @@ mod tests {
         );
     }
 
+    #[test]
+    fn estimating_as_pymongo_does_it() {
+        let stages = bson!([{ "$collStats": { "count": {} } }, { "$group": { "_id": 1, "n": { "$sum": "$count" } } }]);
+        assert_eq!(run(stages).unwrap(), [doc! { "_id": 1, "n": 3 }]);
+    }
+
     #[rstest]
+    #[case(bson!([{ "$limit": 1 }, { "$collStats": { "count": {} } }]))]
+    #[case(bson!([{ "$collStats": { "latencyStats": {} } }]))]
     #[case(bson!([{ "$lookup": {} }]))]
     #[case(bson!([{ "$group": { "n": { "$sum": 1 } } }]))]
     #[case(bson!([{ "$group": { "_id": 1, "n": { "$avg": 1 } } }]))]

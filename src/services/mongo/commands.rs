@@ -118,7 +118,9 @@ impl StandIn {
 
     fn list_indexes(&self, namespace: &Namespace) -> Reply {
         if !self.store().contains(namespace) {
-            return Err(CommandError::namespace_not_found(&namespace.to_string()));
+            return Err(CommandError::namespace_not_found(format!(
+                "ns does not exist: {namespace}"
+            )));
         }
         self.start_cursor(namespace.to_string(), vec![id_index()], Fields(&Document::new()))
     }

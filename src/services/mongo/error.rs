@@ -117,8 +117,8 @@ impl CommandError {
     }
 
     /// A collection that is not there.
-    pub(crate) fn namespace_not_found(namespace: &str) -> Self {
-        Self::new(26, "NamespaceNotFound", format!("ns does not exist: {namespace}"))
+    pub(crate) fn namespace_not_found(message: impl Into<String>) -> Self {
+        Self::new(26, "NamespaceNotFound", message)
     }
 
     /// A cursor that is not, or no longer, there.
