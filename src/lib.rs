@@ -9,7 +9,8 @@
 //! - [`check`]: an observation becomes a verdict.
 //! - [`journal`]: what a run must never forget; [`runner`]: carries a plan out and emits events.
 //! - [`report`]: consumes events and shows them; [`diagnostics`]: errors for people.
-//! - [`playground`]: three real nodes on this machine; [`services`]: what the lab's containers run.
+//! - [`playground`]: three real nodes on this machine; [`services`]: what the lab's containers run;
+//!   [`images`]: the images made of this binary that they run from.
 //! - [`commands`]: one file per verb, the only layer that sees both runner and report.
 
 pub mod check;
@@ -18,6 +19,7 @@ pub mod commands;
 pub mod diagnostics;
 pub mod domain;
 pub mod exit;
+pub mod images;
 pub mod journal;
 pub mod load;
 pub mod node;
