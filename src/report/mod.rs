@@ -1,1 +1,34 @@
-//! To be written.
+//! Shows people and programs what happens: consumes notices, prints to what it is given. Decides nothing, reads no
+//! environment, and never sees a node: colour, width and verbosity are passed in.
+
+mod closing;
+mod describe;
+mod ended;
+mod json;
+mod layout;
+mod line;
+mod listing;
+mod outcome;
+mod plain;
+mod reporter;
+mod sanitise;
+mod screen;
+mod story;
+mod style;
+mod table;
+mod tail;
+mod tally;
+
+pub use describe::{describe_check, describe_check_kind};
+pub use json::JsonReporter;
+pub use layout::{duration_for_people, size_for_people};
+pub use listing::{
+    FoundOnNode, InventoryRow, LabRow, LabView, PlaygroundRow, StatusView, TaskView, VariableView, cleanup_listing,
+    inventory_check_listing, lab_listing, labs_listing, plan_listing, playground_listing, status_listing,
+    verify_listing,
+};
+pub use plain::{PlainOptions, PlainReporter, Verbosity};
+pub use reporter::{FanOut, Reporter};
+pub use sanitise::{LineSanitiser, sanitised, sanitised_line};
+pub use screen::{ScreenOptions, ScreenReporter, TerminalSize};
+pub use style::Style;

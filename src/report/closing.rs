@@ -1,0 +1,267 @@
+//! What stands at the end of a run: the table, the totals, what is left, and what to do next.
+
+use super::layout::{counted, duration_for_people};
+use super::line::{Line, paragraph};
+use super::story::{End, Story};
+use super::style::{Ink, Style};
+use super::table::{Cell, Table, cell};
+use super::tally::{CleanupTally, Tally};
+use crate::domain::{Counts, NodeName, Plan, Verb};
+use std::collections::BTreeSet;
+
+const INDENT: usize = 2;
+
+/// Returns everything that is shown after the last step.
+pub(crate) fn closing_lines(story: &Story, style: Style) -> Vec<Line> {
+    let mut lines = vec![Line::default()];
+    if !story.tally.tasks.is_empty() {
+        lines.extend(summary_table(&story.tally, style));
+        lines.push(Line::default());
+    }
+    lines.extend(brief_closing_lines(story, style));
+    lines.extend(links(story, style));
+    lines.extend(next_lines(story, style));
+    lines
+}
+
+/// Returns the totals and what is left of ours, no more.
+pub(crate) fn brief_closing_lines(story: &Story, style: Style) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if let Some(end) = &story.end {
+        lines.extend(total_lines(story, end, style));
+    }
+    if story.verb() == Verb::Cleanup {
+        lines.extend(cleanup_lines(&story.cleanup, style));
+    }
+    lines
+}
+
+fn summary_table(tally: &Tally, style: Style) -> Vec<Line> {
+    let nodes: BTreeSet<&NodeName> = tally.tasks.iter().flat_map(|task| task.nodes.keys()).collect();
+    let by_node = table_of(tally, &nodes);
+    if nodes.len() > 1 && by_node.fits(INDENT, style) {
+        return by_node.lines(INDENT);
+    }
+    table_of(tally, &BTreeSet::new()).lines(INDENT)
+}
+
+fn table_of(tally: &Tally, nodes: &BTreeSet<&NodeName>) -> Table {
+    let mut heads = vec!["task"];
+    heads.extend(nodes.iter().map(|node| node.as_str()));
+    if nodes.is_empty() {
+        heads.push("steps");
+    }
+    heads.push("time");
+    let mut table = Table::with_heads(heads);
+    for task in &tally.tasks {
+        let mut row = vec![cell(Ink::Text, task.id.as_str())];
+        for node in nodes {
+            row.push(task.nodes.get(*node).map_or_else(|| cell(Ink::Quiet, "·"), counts_cell));
+        }
+        if nodes.is_empty() {
+            row.push(counts_cell(&total(task.nodes.values())));
+        }
+        row.push(cell(Ink::Quiet, duration_for_people(task.took())));
+        table.row(row);
+    }
+    table
+}
+
+fn total<'a>(all: impl Iterator<Item = &'a Counts>) -> Counts {
+    all.fold(Counts::default(), |mut sum, counts| {
+        sum.passed += counts.passed;
+        sum.already_held += counts.already_held;
+        sum.failed += counts.failed;
+        sum.could_not_run += counts.could_not_run;
+        sum.skipped += counts.skipped;
+        sum.superseded += counts.superseded;
+        sum
+    })
+}
+
+fn counts_cell(counts: &Counts) -> Cell {
+    let parts = [
+        (counts.passed, "✔", Ink::Good),
+        (counts.already_held, "=", Ink::Good),
+        (counts.failed, "✘", Ink::Bad),
+        (counts.could_not_run, "!", Ink::Bad),
+        (counts.skipped, "↷", Ink::Warning),
+        (counts.superseded, "→", Ink::Quiet),
+    ];
+    let mut cell = Cell::new();
+    for (count, symbol, ink) in parts.into_iter().filter(|(count, ..)| *count > 0) {
+        let gap = if cell.is_empty() { "" } else { " " };
+        cell.push((ink, format!("{gap}{count} {symbol}")));
+    }
+    cell
+}
+
+fn total_lines(story: &Story, end: &End, style: Style) -> Vec<Line> {
+    let counts = &story.tally.counts;
+    let parts = [
+        (counts.passed, "✔ ", "passed", Ink::Good),
+        (counts.already_held, "= ", "held already", Ink::Good),
+        (counts.failed, "✘ ", "failed", Ink::Bad),
+        (counts.could_not_run, "! ", "could not run", Ink::Bad),
+        (counts.skipped, "↷ ", "skipped", Ink::Warning),
+        (counts.superseded, "→ ", "superseded", Ink::Quiet),
+    ];
+    let mut line = Line::of(Ink::Text, "  ");
+    let mut first = true;
+    for (count, symbol, word, ink) in parts.into_iter().filter(|(count, ..)| *count > 0) {
+        let comma = if first { "" } else { ", " };
+        line = line.and(Ink::Text, comma).and(ink, format!("{symbol}{count} {word}"));
+        first = false;
+    }
+    if first {
+        line = line.and(Ink::Text, "nothing was done");
+    }
+    line = line.and(Ink::Quiet, format!(" in {}", duration_for_people(end.took)));
+    let stopped = end.aborted.iter().flat_map(|reason| {
+        let left = story.planned().saturating_sub(story.tally.ended());
+        let left = if left == 0 {
+            String::new()
+        } else {
+            format!("; {} not begun or not finished", counted(left, "step"))
+        };
+        paragraph(INDENT, Ink::Bad, &format!("Stopped: {reason}{left}"), style)
+    });
+    stopped.chain([line]).collect()
+}
+
+/// Returns what a cleanup left, with the exact command that tries again.
+pub(crate) fn cleanup_lines(cleanup: &CleanupTally, style: Style) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if !cleanup.undone.is_empty() {
+        lines.push(Line::text(format!(
+            "  {} taken back.",
+            counted(cleanup.undone.len(), "thing")
+        )));
+    }
+    if !cleanup.ours.is_empty() || !cleanup.failed.is_empty() {
+        lines.push(Line::of(Ink::Bad, "  Left of the lab:"));
+        for (node, undo, reason) in &cleanup.failed {
+            lines.extend(item(node, &format!("could not {undo}: {reason}"), style));
+        }
+        for (node, difference) in &cleanup.ours {
+            lines.extend(item(node, &difference.to_string(), style));
+        }
+        lines.push(Line::text("  Try again: ").and(Ink::Accent, "labctl cleanup"));
+    }
+    if !cleanup.others.is_empty() {
+        lines.push(Line::of(
+            Ink::Quiet,
+            "  Different from before the lab and not the lab's, left alone:",
+        ));
+        for (node, difference) in &cleanup.others {
+            lines.extend(item(node, &difference.to_string(), style));
+        }
+    }
+    if !cleanup.released.is_empty() {
+        let nodes: Vec<&str> = cleanup.released.iter().map(NodeName::as_str).collect();
+        lines.push(Line::of(
+            Ink::Good,
+            format!("  Nothing of the lab is left on {}.", nodes.join(", ")),
+        ));
+    }
+    lines
+}
+
+fn item(node: &NodeName, text: &str, style: Style) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let indent = node.as_str().len() + 6;
+    for (at, line) in paragraph(0, Ink::Text, text, narrowed(style, indent))
+        .iter()
+        .enumerate()
+    {
+        let head = if at == 0 {
+            format!("    {node}  ")
+        } else {
+            " ".repeat(indent)
+        };
+        lines.push(Line::of(Ink::Accent, head).and(Ink::Text, line.show(Style::plain())));
+    }
+    lines
+}
+
+fn narrowed(style: Style, by: usize) -> Style {
+    Style {
+        width: style.width.map(|width| width.saturating_sub(by)),
+        ..style
+    }
+}
+
+fn links(story: &Story, style: Style) -> Vec<Line> {
+    let Some(plan) = &story.plan else { return Vec::new() };
+    let all_good = |link: &&crate::domain::PlannedLink| {
+        let task = story.tally.tasks.iter().find(|task| task.id == link.task);
+        task.is_some_and(|task| {
+            let counts = total(task.nodes.values());
+            let planned = plan.steps.iter().filter(|step| step.task == task.id).count();
+            counts.passed + counts.already_held + counts.superseded == planned
+        })
+    };
+    let mut lines = Vec::new();
+    for link in plan.links.iter().filter(all_good) {
+        let text = format!("{}: {}", link.label, link.address);
+        lines.extend(paragraph(INDENT, Ink::Accent, &text, style));
+    }
+    lines
+}
+
+/// Returns what a person may want to type next.
+fn next_lines(story: &Story, style: Style) -> Vec<Line> {
+    let Some(plan) = &story.plan else { return Vec::new() };
+    let failed = story.first_failed.as_ref();
+    let stopped = story.end.as_ref().is_some_and(|end| end.aborted.is_some());
+    let mut commands: Vec<(String, &str)> = Vec::new();
+    match plan.verb {
+        Verb::Run => {
+            match failed {
+                Some(step) => commands.push((format!("{} --from {}", run(plan), step.key.step), "goes on from there")),
+                None if stopped => commands.push((run(plan), "goes on: what holds is left as it is")),
+                None => commands.push(("labctl verify".to_owned(), "looks again, changes nothing")),
+            }
+            if failed.is_some() || stopped {
+                commands.push(("labctl status".to_owned(), "says what is done and what is owed"));
+            }
+            commands.push(("labctl cleanup".to_owned(), "puts the nodes back"));
+        }
+        Verb::Verify => {
+            if let Some(step) = failed {
+                commands.push((format!("labctl verify {}", step.task), "looks at that task again"));
+            }
+        }
+        Verb::Cleanup if stopped => commands.push(("labctl cleanup".to_owned(), "goes on")),
+        Verb::Cleanup => {}
+    }
+    command_lines(&commands, style)
+}
+
+fn run(plan: &Plan) -> String {
+    format!("labctl run {}", plan.lab)
+}
+
+/// Returns lines for `commands` with what each does, in two columns where there is room for both.
+pub(crate) fn command_lines(commands: &[(String, &str)], style: Style) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if commands.is_empty() {
+        return lines;
+    }
+    lines.push(Line::default());
+    lines.push(Line::of(Ink::Strong, "  Next"));
+    let mut table = Table::default();
+    for (command, meaning) in commands {
+        table.row(vec![cell(Ink::Accent, command), cell(Ink::Quiet, *meaning)]);
+    }
+    if table.fits(INDENT + 2, style) {
+        lines.extend(table.lines(INDENT + 2));
+    } else {
+        lines.extend(
+            commands
+                .iter()
+                .flat_map(|(command, _)| paragraph(INDENT + 2, Ink::Accent, command, style)),
+        );
+    }
+    lines
+}

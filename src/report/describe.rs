@@ -1,0 +1,333 @@
+//! Says in one line what a check wants, for plans, screens and reports.
+
+use super::layout::deadline_for_people;
+use crate::domain::{Check, CheckKind, ContainersCheck, HttpCheck, Text, TextMatch};
+
+/// Describes `check`: what must hold, and where that is not the step's own node.
+pub fn describe_check(check: &Check) -> String {
+    let what = describe_check_kind(&check.kind);
+    match &check.on {
+        Some(node) => format!("on {node}: {what}"),
+        None => what,
+    }
+}
+
+/// Describes `check` with how long it may take and when it is left out, for a plan.
+pub(crate) fn describe_planned_check(check: &Check) -> String {
+    let mut text = describe_check(check);
+    if !check.within.is_zero() {
+        text.push_str(&format!(", within {}", deadline_for_people(check.within)));
+    }
+    if check.only_in_run {
+        text.push_str(" (only in a run: it writes)");
+    }
+    if let Some(task) = &check.superseded_by {
+        text.push_str(&format!(" (until {task} changes it)"));
+    }
+    text
+}
+
+/// Describes what `kind` wants.
+pub fn describe_check_kind(kind: &CheckKind) -> String {
+    match kind {
+        CheckKind::Exit { code } => format!("exit status {code}"),
+        CheckKind::Stdout(wanted) => describe_match("standard output", wanted),
+        CheckKind::Stderr(wanted) => describe_match("standard error", wanted),
+        CheckKind::Command {
+            command, exit, stdout, ..
+        } => {
+            let mut parts = vec![format!("`{command}` exits with {exit}")];
+            push_match(&mut parts, "its output", stdout);
+            parts.join(", ")
+        }
+        CheckKind::File {
+            path, exists: false, ..
+        } => format!("{path} does not exist"),
+        CheckKind::File {
+            path,
+            content,
+            mode,
+            owner,
+            ..
+        } => {
+            let mut parts = Vec::new();
+            parts.extend(mode.map(|mode| format!("has mode {mode:04o}")));
+            parts.extend(owner.as_ref().map(|owner| format!("belongs to {owner}")));
+            push_match(&mut parts, "its content", content);
+            if parts.is_empty() {
+                parts.push("exists".to_owned());
+            }
+            format!("{path} {}", parts.join(", "))
+        }
+        CheckKind::Http(http) => describe_http(http),
+        CheckKind::Engine {
+            labels,
+            default_options,
+        } => describe_engine(labels, *default_options),
+        CheckKind::Containers(containers) => describe_containers(containers),
+        CheckKind::Images { present, absent } => describe_images(present, absent),
+        CheckKind::Port { host, port, open: true } => format!("{host}:{port} accepts connections"),
+        CheckKind::Port {
+            host,
+            port,
+            open: false,
+        } => format!("{host}:{port} accepts no connections"),
+    }
+}
+
+/// Names what `kind` looks at in a few words, for a line that also says what was found.
+pub(crate) fn subject(kind: &CheckKind) -> String {
+    match kind {
+        CheckKind::Exit { .. } => "the exit status".to_owned(),
+        CheckKind::Stdout(_) => "standard output".to_owned(),
+        CheckKind::Stderr(_) => "standard error".to_owned(),
+        CheckKind::Command { command, .. } => format!("`{command}`"),
+        CheckKind::File { path, .. } => path.to_string(),
+        CheckKind::Http(http) => http_address(http),
+        CheckKind::Engine { .. } => "the Docker Engine".to_owned(),
+        CheckKind::Containers(containers) => containers_meant(containers, 2),
+        CheckKind::Images { present, absent } => {
+            let names: Vec<String> = present.iter().chain(absent).map(Text::to_string).collect();
+            format!("image {}", names.join(", "))
+        }
+        CheckKind::Port { host, port, .. } => format!("{host}:{port}"),
+    }
+}
+
+fn http_address(http: &HttpCheck) -> String {
+    match &http.host_header {
+        Some(name) => format!("http://{}:{}{} as {name}", http.host, http.port, http.path),
+        None => format!("http://{}:{}{}", http.host, http.port, http.path),
+    }
+}
+
+fn describe_http(http: &HttpCheck) -> String {
+    let fields: Vec<&str> = http.form.iter().map(|(name, _)| name.as_str()).collect();
+    let request = if fields.is_empty() {
+        format!("GET {}", http_address(http))
+    } else {
+        format!("POST {} to {}", fields.join(", "), http_address(http))
+    };
+    let mut parts = vec![format!("{request} answers {}", http.status)];
+    push_match(&mut parts, "its body", &http.body);
+    parts.join(", ")
+}
+
+fn describe_engine(labels: &[Text], default_options: bool) -> String {
+    let mut parts = Vec::new();
+    if default_options {
+        parts.push("runs with the options it was installed with".to_owned());
+    }
+    parts.extend(labels.iter().map(|label| format!("has the label {label}")));
+    if parts.is_empty() {
+        parts.push("answers".to_owned());
+    }
+    format!("the Docker Engine {}", parts.join(" and "))
+}
+
+fn containers_meant(check: &ContainersCheck, count: usize) -> String {
+    let mut text = if count == 1 {
+        "container".to_owned()
+    } else {
+        "containers".to_owned()
+    };
+    match (&check.project, &check.service) {
+        (Some(project), Some(service)) => text.push_str(&format!(" of service {service} in project {project}")),
+        (Some(project), None) => text.push_str(&format!(" of project {project}")),
+        (None, Some(service)) => text.push_str(&format!(" of service {service}")),
+        (None, None) => {}
+    }
+    if !check.labels.is_empty() {
+        text.push_str(&format!(" labelled {}", joined(&check.labels)));
+    }
+    if check.except_ours {
+        text.push_str(" besides the lab's own");
+    }
+    text
+}
+
+fn describe_containers(check: &ContainersCheck) -> String {
+    let meant = containers_meant(check, check.count);
+    let count = if check.count == 0 {
+        "no".to_owned()
+    } else {
+        check.count.to_string()
+    };
+    match (&check.state, check.count) {
+        (Some(state), 1) => format!("1 {meant} is {state}"),
+        (Some(state), _) => format!("{count} {meant} are {state}"),
+        (None, 1) => format!("there is 1 {meant}"),
+        (None, _) => format!("there are {count} {meant}"),
+    }
+}
+
+fn describe_images(present: &[Text], absent: &[Text]) -> String {
+    let named = |images: &[Text], verb: &str| match images {
+        [] => None,
+        [one] => Some(format!("image {one} is {verb}")),
+        several => Some(format!("images {} are {verb}", joined(several))),
+    };
+    let parts = [named(present, "there"), named(absent, "not there")];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn push_match(parts: &mut Vec<String>, what: &str, wanted: &TextMatch) {
+    if !wanted.is_empty() {
+        parts.push(describe_match(what, wanted));
+    }
+}
+
+fn describe_match(what: &str, wanted: &TextMatch) -> String {
+    let mut parts = Vec::new();
+    if let Some(text) = &wanted.equals {
+        let text = text.to_string();
+        parts.push(if text.trim().is_empty() {
+            "is empty".to_owned()
+        } else {
+            format!("is {}", quoted(&text))
+        });
+    }
+    if !wanted.contains.is_empty() {
+        parts.push(format!("contains {}", all_quoted(&wanted.contains)));
+    }
+    if !wanted.lacks.is_empty() {
+        parts.push(format!("does not contain {}", all_quoted(&wanted.lacks)));
+    }
+    if let Some(regex) = &wanted.regex {
+        parts.push(format!("matches /{regex}/"));
+    }
+    if parts.is_empty() {
+        parts.push("may be anything".to_owned());
+    }
+    format!("{what} {}", parts.join(" and "))
+}
+
+fn joined(texts: &[Text]) -> String {
+    texts.iter().map(Text::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn all_quoted(texts: &[Text]) -> String {
+    texts
+        .iter()
+        .map(|text| quoted(&text.to_string()))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn quoted(text: &str) -> String {
+    let one_line = text.trim_end().replace('\n', "⏎");
+    format!("“{}”", super::layout::truncated(&one_line, 60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Text {
+        Text::literal(text)
+    }
+
+    fn containers(count: usize, state: Option<&str>) -> CheckKind {
+        CheckKind::Containers(ContainersCheck {
+            project: Some(text("dockchat")),
+            service: Some(text("web")),
+            labels: Vec::new(),
+            state: state.map(str::to_owned),
+            count,
+            except_ours: false,
+        })
+    }
+
+    #[test]
+    fn every_kind_reads_as_a_sentence() {
+        let contains = TextMatch {
+            contains: vec![text("DockChat served")],
+            ..TextMatch::default()
+        };
+        let empty = TextMatch {
+            equals: Some(text("")),
+            ..TextMatch::default()
+        };
+        let cases = [
+            (CheckKind::Exit { code: 0 }, "exit status 0"),
+            (
+                CheckKind::Stdout(contains.clone()),
+                "standard output contains “DockChat served”",
+            ),
+            (
+                CheckKind::Command {
+                    command: crate::domain::CommandText::Shell(text("echo $DOCKER_HOST")),
+                    as_root: false,
+                    exit: 0,
+                    stdout: empty,
+                },
+                "`echo $DOCKER_HOST` exits with 0, its output is empty",
+            ),
+            (
+                CheckKind::File {
+                    path: text("/etc/x"),
+                    exists: true,
+                    content: TextMatch::default(),
+                    mode: Some(0o600),
+                    owner: Some("root".into()),
+                },
+                "/etc/x has mode 0600, belongs to root",
+            ),
+            (
+                CheckKind::File {
+                    path: text("/etc/x"),
+                    exists: false,
+                    content: TextMatch::default(),
+                    mode: None,
+                    owner: None,
+                },
+                "/etc/x does not exist",
+            ),
+            (
+                CheckKind::Http(HttpCheck {
+                    host: text("web"),
+                    port: 5000,
+                    path: text("/"),
+                    host_header: None,
+                    form: vec![],
+                    status: 200,
+                    body: contains,
+                }),
+                "GET http://web:5000/ answers 200, its body contains “DockChat served”",
+            ),
+            (
+                CheckKind::Engine {
+                    labels: vec![text("environment=staging")],
+                    default_options: false,
+                },
+                "the Docker Engine has the label environment=staging",
+            ),
+            (
+                containers(1, Some("running")),
+                "1 container of service web in project dockchat is running",
+            ),
+            (
+                containers(0, None),
+                "there are no containers of service web in project dockchat",
+            ),
+            (
+                CheckKind::Images {
+                    present: vec![text("dockchat_web")],
+                    absent: vec![text("old")],
+                },
+                "image dockchat_web is there, image old is not there",
+            ),
+            (
+                CheckKind::Port {
+                    host: text("10.0.0.1"),
+                    port: 2375,
+                    open: true,
+                },
+                "10.0.0.1:2375 accepts connections",
+            ),
+        ];
+        for (kind, sentence) in cases {
+            assert_eq!(describe_check_kind(&kind), sentence);
+        }
+    }
+}

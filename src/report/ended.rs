@@ -1,0 +1,163 @@
+//! What is shown of a step that has ended: its line, and where it failed everything needed to understand why.
+
+use super::describe::describe_check;
+use super::layout::{counted, duration_for_people, size_for_people};
+use super::line::{Line, labelled};
+use super::outcome::{complaint, mark, remark};
+use super::story::{Ended, Judged};
+use super::style::{Ink, Style};
+use crate::domain::{Action, Outcome, PlannedStep, Work};
+
+const INDENT: usize = 4;
+/// How many lines of a single value are shown.
+const VALUE_LINES: usize = 12;
+
+/// Returns the line of a step that has `ended`: mark, node, title, and at the right how long it took.
+pub(crate) fn ended_line(ended: &Ended, node_columns: usize) -> Line {
+    let (symbol, ink) = mark(&ended.outcome);
+    let title_ink = match ended.outcome {
+        Outcome::Skipped { .. } | Outcome::Superseded { .. } => Ink::Quiet,
+        _ => Ink::Text,
+    };
+    let right = remark(&ended.outcome).unwrap_or_else(|| duration_for_people(ended.took));
+    Line::of(Ink::Text, "  ")
+        .and(ink, symbol)
+        .and(Ink::Text, " ")
+        .and(Ink::Accent, format!("{:<node_columns$}", ended.step.key.node))
+        .and(title_ink, format!("  {}", ended.step.title))
+        .right(Ink::Quiet, right)
+}
+
+/// Returns what explains a failure; nothing for a step that did not fail.
+pub(crate) fn ended_details(ended: &Ended, output_root: Option<&str>, style: Style) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let failed_checks: Vec<&Judged> = ended.judged.iter().filter(|judged| !judged.holds()).collect();
+    let complaint = complaint(&ended.outcome);
+    if complaint.is_none() && ended.undos_failed.is_empty() {
+        return lines;
+    }
+    if let Some(complaint) = complaint.filter(|_| ended.outcome != Outcome::FailedCheck || failed_checks.is_empty()) {
+        lines.extend(labelled(INDENT, "problem", &complaint, style));
+    }
+    for judged in failed_checks {
+        lines.extend(check_lines(ended, judged, style));
+    }
+    for (undo, reason) in &ended.undos_failed {
+        lines.extend(labelled(INDENT, "not done", &format!("{undo}: {reason}"), style));
+    }
+    lines.extend(place_lines(&ended.step, style));
+    lines.extend(output_lines(ended, output_root, style));
+    for hint in hints(ended) {
+        lines.extend(labelled(INDENT, "hint", &hint, style));
+    }
+    lines
+}
+
+impl Judged {
+    fn holds(&self) -> bool {
+        self.verdict.as_ref().is_some_and(|verdict| verdict.holds)
+    }
+}
+
+fn check_lines(ended: &Ended, judged: &Judged, style: Style) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if let Some(check) = ended.step.checks.get(judged.check) {
+        lines.extend(labelled(INDENT, "check", &describe_check(check), style));
+    }
+    match &judged.verdict {
+        Some(verdict) => {
+            lines.extend(labelled(INDENT, "expected", &shortened(&verdict.expected), style));
+            lines.extend(labelled(INDENT, "actual", &shortened(&verdict.actual), style));
+        }
+        None => lines.extend(labelled(INDENT, "actual", "nothing could be looked at", style)),
+    }
+    if judged.attempts > 1 {
+        let tried = format!(
+            "looked {} times in {}",
+            judged.attempts,
+            duration_for_people(judged.took)
+        );
+        lines.extend(labelled(INDENT, "", &tried, style));
+    }
+    lines
+}
+
+fn place_lines(step: &PlannedStep, style: Style) -> Vec<Line> {
+    let who = if step.as_root { " (as root)" } else { "" };
+    let mut lines = labelled(INDENT, "node", &format!("{}{who}", step.key.node), style);
+    match &step.work {
+        Work::Action(Action::Wait) | Work::CompareBaseline => {}
+        Work::Action(action) => lines.extend(labelled(INDENT, "command", &action.to_string(), style)),
+        Work::Undo(undos) => {
+            for (at, undo) in undos.iter().enumerate() {
+                let label = if at == 0 { "to undo" } else { "" };
+                lines.extend(labelled(INDENT, label, &undo.to_string(), style));
+            }
+        }
+    }
+    lines
+}
+
+fn output_lines(ended: &Ended, output_root: Option<&str>, style: Style) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let shown = ended.tail.len() as u64;
+    let margin = " ".repeat(INDENT);
+    if shown > 0 {
+        let title = if ended.lines > shown {
+            format!("the last {shown} of {} lines", ended.lines)
+        } else {
+            counted(ended.tail.len(), "line")
+        };
+        lines.extend(labelled(INDENT, "output", &title, style));
+        for line in &ended.tail {
+            lines.push(Line::of(Ink::Quiet, format!("{margin}│ ")).and(Ink::Text, line));
+        }
+    }
+    for record in ended.output.iter().filter(|record| record.size > 0) {
+        let path = match output_root {
+            Some(root) => format!("{root}/{}", record.path),
+            None => record.path.clone(),
+        };
+        let mut text = format!("{path} ({})", size_for_people(record.size));
+        if record.cut > 0 {
+            text.push_str(&format!(", {} more were cut off", size_for_people(record.cut)));
+        }
+        lines.extend(labelled(INDENT, "kept in", &text, style));
+    }
+    lines
+}
+
+/// Returns the next things to try: the lab author's where there are any.
+fn hints(ended: &Ended) -> Vec<String> {
+    let node = &ended.step.key.node;
+    let mut hints: Vec<String> = Vec::new();
+    for judged in ended.judged.iter().filter(|judged| !judged.holds()) {
+        let hint = ended.step.checks.get(judged.check).and_then(|check| check.hint.clone());
+        if let Some(hint) = hint.filter(|hint| !hints.contains(hint)) {
+            hints.push(hint);
+        }
+    }
+    match &ended.outcome {
+        Outcome::CouldNotStart { hint: Some(hint), .. } => hints.push(hint.clone()),
+        Outcome::LostConnection { .. } => hints.push(format!(
+            "see whether {node} is up and answers: `labctl inventory check`"
+        )),
+        Outcome::TimedOut { .. } if hints.is_empty() => hints.push(format!(
+            "see what it waited for: `labctl ssh {node}`; the output above is the last it said"
+        )),
+        _ => {}
+    }
+    hints
+}
+
+fn shortened(value: &str) -> String {
+    let lines: Vec<&str> = value.lines().collect();
+    match lines.get(VALUE_LINES..) {
+        Some(rest) if !rest.is_empty() => {
+            let shown = lines.get(..VALUE_LINES).unwrap_or_default().join("\n");
+            format!("{shown}\n… ({} more)", counted(rest.len(), "line"))
+        }
+        _ if value.trim().is_empty() => "(nothing)".to_owned(),
+        _ => value.to_owned(),
+    }
+}

@@ -1,0 +1,144 @@
+//! The labs there are, and one of them in full.
+
+use super::super::layout::counted;
+use super::super::line::{Line, labelled, paragraph, show_lines};
+use super::super::style::{Ink, Style};
+use super::super::table::{Table, cell};
+
+/// A lab in the list of labs.
+#[derive(Debug, Clone)]
+pub struct LabRow {
+    /// What `run` takes.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// How many tasks it has.
+    pub tasks: usize,
+    /// How many nodes it needs.
+    pub nodes: usize,
+    /// Where it comes from: `built in`, or a path.
+    pub source: String,
+}
+
+/// A lab in full, as it is written: no inventory is needed.
+#[derive(Debug, Clone)]
+pub struct LabView {
+    /// Its line in the list.
+    pub row: LabRow,
+    /// The nodes it needs.
+    pub nodes: Vec<String>,
+    /// Its variables.
+    pub variables: Vec<VariableView>,
+    /// Its tasks in order.
+    pub tasks: Vec<TaskView>,
+}
+
+/// A variable of a lab.
+#[derive(Debug, Clone)]
+pub struct VariableView {
+    /// What `--var` takes.
+    pub name: String,
+    /// Its value where none is given.
+    pub default: Option<String>,
+    /// What it is for.
+    pub help: String,
+}
+
+/// A task of a lab.
+#[derive(Debug, Clone)]
+pub struct TaskView {
+    /// What `--task` takes.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// The tasks that must hold before it.
+    pub needs: Vec<String>,
+    /// Its steps: id, title, and where it is done.
+    pub steps: Vec<(String, String, String)>,
+}
+
+/// Lists `labs`.
+pub fn labs_listing(labs: &[LabRow], style: &Style) -> String {
+    if labs.is_empty() {
+        return "No labs were found.\n".to_owned();
+    }
+    let table_of = |short: bool| {
+        let mut table = Table::with_heads(if short {
+            vec!["lab", ""]
+        } else {
+            vec!["lab", "", "tasks", "nodes", "from"]
+        });
+        for lab in labs {
+            let mut row = vec![cell(Ink::Accent, &lab.id), cell(Ink::Text, &lab.title)];
+            if !short {
+                row.push(cell(Ink::Text, lab.tasks.to_string()));
+                row.push(cell(Ink::Text, lab.nodes.to_string()));
+                row.push(cell(Ink::Quiet, &lab.source));
+            }
+            table.row(row);
+        }
+        table
+    };
+    let whole = table_of(false);
+    let table = if whole.fits(0, *style) { whole } else { table_of(true) };
+    show_lines(&table.lines(0), *style)
+}
+
+/// Shows one lab.
+pub fn lab_listing(lab: &LabView, style: &Style) -> String {
+    let style = *style;
+    let mut lines = vec![Line::of(Ink::Strong, &lab.row.id).and(Ink::Text, format!("  {}", lab.row.title))];
+    lines.extend(labelled(2, "from", &lab.row.source, style));
+    lines.extend(labelled(2, "nodes", &lab.nodes.join(", "), style));
+    for task in &lab.tasks {
+        lines.push(Line::default());
+        let needs = if task.needs.is_empty() {
+            String::new()
+        } else {
+            format!("needs {}", task.needs.join(", "))
+        };
+        lines.push(
+            Line::of(Ink::Strong, &task.id)
+                .and(Ink::Text, format!("  {}", task.title))
+                .right(Ink::Quiet, needs),
+        );
+        let mut table = Table::default();
+        for (id, title, on) in &task.steps {
+            table.row(vec![
+                cell(Ink::Accent, id),
+                cell(Ink::Text, title),
+                cell(Ink::Quiet, on),
+            ]);
+        }
+        if table.fits(2, style) {
+            lines.extend(table.lines(2));
+        } else {
+            let short = |(id, title, _): &(String, String, String)| {
+                Line::of(Ink::Accent, format!("  {id}")).and(Ink::Text, format!("  {title}"))
+            };
+            lines.extend(task.steps.iter().map(short));
+        }
+    }
+    lines.extend(variable_lines(&lab.variables, style));
+    show_lines(&lines, style)
+}
+
+fn variable_lines(variables: &[VariableView], style: Style) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if variables.is_empty() {
+        return lines;
+    }
+    lines.push(Line::default());
+    let title = format!("{} to set with --var NAME=VALUE", counted(variables.len(), "variable"));
+    lines.push(Line::of(Ink::Strong, title));
+    for variable in variables {
+        let default = match &variable.default {
+            Some(default) if default.is_empty() => "empty unless set".to_owned(),
+            Some(default) => format!("{default} unless set"),
+            None => "must be set".to_owned(),
+        };
+        lines.push(Line::of(Ink::Accent, format!("  {}", variable.name)).and(Ink::Quiet, format!("  {default}")));
+        lines.extend(paragraph(6, Ink::Text, &variable.help, style));
+    }
+    lines
+}

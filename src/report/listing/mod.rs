@@ -1,0 +1,15 @@
+//! What is printed at once: plans, states and tables, as text.
+
+mod inventory;
+mod labs;
+mod plan;
+mod playground;
+mod run;
+mod status;
+
+pub use inventory::{FoundOnNode, InventoryRow, inventory_check_listing};
+pub use labs::{LabRow, LabView, TaskView, VariableView, lab_listing, labs_listing};
+pub use plan::plan_listing;
+pub use playground::{PlaygroundRow, playground_listing};
+pub use run::{cleanup_listing, verify_listing};
+pub use status::{StatusView, status_listing};

@@ -1,0 +1,75 @@
+//! Counts a run's steps by task and node, and what a cleanup did.
+
+use crate::domain::{Counts, Difference, NodeName, Outcome, PlannedStep, TaskId, Undo};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The counts of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// The tasks in the order in which their first step ended.
+    pub(crate) tasks: Vec<TaskTally>,
+    /// All steps.
+    pub(crate) counts: Counts,
+    /// Steps that the run was stopped in.
+    pub(crate) cancelled: usize,
+}
+
+/// The counts of a task.
+#[derive(Debug)]
+pub(crate) struct TaskTally {
+    pub(crate) id: TaskId,
+    pub(crate) nodes: BTreeMap<NodeName, Counts>,
+    /// From the first step's start to the last one's end.
+    pub(crate) span: Option<(Timestamp, Timestamp)>,
+}
+
+impl Tally {
+    /// Counts the `outcome` of `step`, which ended `at` after it `took` some time.
+    pub(crate) fn count(&mut self, step: &PlannedStep, outcome: &Outcome, at: Timestamp, took: Duration) {
+        self.counts.count(outcome);
+        if *outcome == Outcome::Cancelled {
+            self.cancelled += 1;
+        }
+        let place = self.tasks.iter().position(|task| task.id == step.task);
+        let place = place.unwrap_or_else(|| {
+            self.tasks.push(TaskTally {
+                id: step.task.clone(),
+                nodes: BTreeMap::new(),
+                span: None,
+            });
+            self.tasks.len() - 1
+        });
+        let Some(task) = self.tasks.get_mut(place) else { return };
+        task.nodes.entry(step.key.node.clone()).or_default().count(outcome);
+        let began = at.checked_sub(took).unwrap_or(at);
+        let (first, last) = task.span.unwrap_or((began, at));
+        task.span = Some((first.min(began), last.max(at)));
+    }
+
+    /// Returns how many steps have ended.
+    pub(crate) fn ended(&self) -> usize {
+        let counts = &self.counts;
+        counts.passed + counts.already_held + counts.failed + counts.could_not_run + counts.skipped + counts.superseded
+    }
+}
+
+impl TaskTally {
+    /// Returns how long the task took.
+    pub(crate) fn took(&self) -> Duration {
+        self.span
+            .and_then(|(first, last)| last.duration_since(first).try_into().ok())
+            .unwrap_or_default()
+    }
+}
+
+/// What a cleanup did and found.
+#[derive(Debug, Default)]
+pub(crate) struct CleanupTally {
+    pub(crate) undone: Vec<(NodeName, Undo)>,
+    pub(crate) failed: Vec<(NodeName, Undo, String)>,
+    pub(crate) ours: Vec<(NodeName, Difference)>,
+    pub(crate) others: Vec<(NodeName, Difference)>,
+    pub(crate) released: Vec<NodeName>,
+}
