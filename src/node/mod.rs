@@ -3,6 +3,8 @@
 //! [`Transport`] is the only door to a node. [`ssh`](self) implements it for real machines, `fake` for tests. Nothing
 //! above this layer knows what ssh is; nothing here knows what a step or a check is.
 
+mod printable;
+pub mod supervisor;
 mod transport;
 
 pub use transport::{
