@@ -14,6 +14,7 @@ mod notice;
 mod outcome;
 mod plan;
 mod probe;
+mod redact;
 mod state;
 mod text;
 mod undo;
@@ -38,6 +39,7 @@ pub use probe::{
     CommandSeen, ContainerSeen, EngineAt, EngineSeen, FileKind, FileSeen, HttpMethod, HttpProbe, HttpSeen, ImageSeen,
     NetworkSeen, Observation, PortSeen, Probe, ProbeError, VolumeSeen,
 };
+pub use redact::{RedactingStream, Redactor};
 pub use state::State;
 pub use text::{CommandText, Environment, Hole, MissingValue, Part, Text, shell_quoted};
 pub use undo::{FileBefore, Undo, UndoPhase};

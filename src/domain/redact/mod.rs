@@ -1,0 +1,7 @@
+//! Masks secrets in everything that leaves a node or labctl: output, errors, reports.
+
+mod forms;
+mod pattern;
+mod redactor;
+
+pub use redactor::{RedactingStream, Redactor};
