@@ -55,6 +55,11 @@ impl Text {
         }
     }
 
+    /// Returns the parts in order.
+    pub fn into_parts(self) -> Vec<Part> {
+        self.parts
+    }
+
     /// Returns the holes in order.
     pub fn holes(&self) -> impl Iterator<Item = &Hole> {
         self.parts.iter().filter_map(|part| match part {
