@@ -1,1 +1,41 @@
-//! To be written.
+//! Reads lab and inventory files and makes domain types of them.
+//!
+//! Loading is in passes, and every fault of a definition is told together with the others, at its line, before a node
+//! is touched: TOML, then written values with their places, then the lab as a whole, then its templates.
+//! Nothing here connects to a node, and no secret's value gets into a lab.
+
+mod address;
+mod context;
+mod duration;
+mod faults;
+mod fields;
+mod graph;
+mod inventory_file;
+mod inventory_node;
+mod inventory_text;
+mod lab;
+mod position;
+mod read_check;
+mod read_lab;
+mod read_step;
+mod references;
+mod resolve;
+mod resolve_action;
+mod resolve_check;
+mod sample;
+mod secret;
+mod selection;
+mod shell_text;
+mod source;
+mod structure;
+mod suggest;
+mod template;
+mod written;
+
+pub use inventory_file::{
+    InventoryFile, InventoryPlaces, find_inventory, inventories, parse_inventory, read_inventory,
+};
+pub use inventory_text::{InventoryDraft, NodeDraft, inventory_toml};
+pub use lab::{Declared, LabDefinition, ResolveContext, StepOutline, TaskOutline, parse_lab, resolve, validate};
+pub use secret::{SecretError, read_secret};
+pub use source::{DEFAULT_LAB, LabListing, LabSource, find_lab, list_labs};

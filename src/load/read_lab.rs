@@ -1,0 +1,207 @@
+//! Reads a lab file: `[lab]`, what it declares, and its tasks.
+
+use super::faults::Faults;
+use super::fields::{self, Fields, Value};
+use super::read_check::read_verification;
+use super::read_step::read_step;
+use super::written::{WrittenLab, WrittenLink, WrittenTask, WrittenValue};
+use crate::domain::{InvalidName, NodeName, TaskId};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// The version of the lab file's format.
+pub(super) const FORMAT: i64 = 1;
+
+/// Reads the lab file `document`; what is at fault is left out and told in `faults`.
+pub(super) fn read_lab(document: &DeTable<'_>, faults: &mut Faults) -> Option<WrittenLab> {
+    let mut fields = Fields::new("the lab file", 0..0, document);
+    let header = fields
+        .require("lab", faults)
+        .and_then(|value| read_header(value, faults));
+    let vars = read_values(&mut fields, "vars", faults);
+    let images = read_values(&mut fields, "images", faults);
+    let secrets = read_values(&mut fields, "secrets", faults);
+    let values = fields.tables("task", faults);
+    let tasks: Vec<WrittenTask> = values.iter().filter_map(|value| read_task(value, faults)).collect();
+    if values.is_empty() {
+        faults.push(
+            faults
+                .fault(0..0, "the lab has no tasks")
+                .hint("add a `[[task]]` with an `id` and steps"),
+        );
+    }
+    fields.finish(faults);
+    let header = header?;
+    Some(WrittenLab {
+        id: header.id,
+        title: header.title,
+        summary: header.summary,
+        nodes: header.nodes,
+        vars,
+        images,
+        secrets,
+        tasks,
+    })
+}
+
+struct Header {
+    id: String,
+    title: String,
+    summary: Option<String>,
+    nodes: Vec<Spanned<NodeName>>,
+}
+
+fn read_header(value: &Value<'_>, faults: &mut Faults) -> Option<Header> {
+    let mut fields = Fields::of("`[lab]`", value, faults)?;
+    if fields.require("format", faults).is_some() {
+        fields.number("format", FORMAT..=FORMAT, faults);
+    }
+    let id = fields.required_text("id", faults);
+    let title = fields.required_text("title", faults);
+    let summary = fields.text("summary", faults);
+    let nodes: Vec<_> = match fields.require("nodes", faults) {
+        Some(value) => fields::as_texts(value, faults)
+            .into_iter()
+            .filter_map(|text| name(text, NodeName::new, faults))
+            .collect(),
+        None => Vec::new(),
+    };
+    if nodes.is_empty() && fields.has("nodes") {
+        faults.push(faults.fault(fields.key_place("nodes"), "a lab needs at least one node"));
+    }
+    fields.finish(faults);
+    // A lab's id becomes part of paths and labels, as a task's does.
+    let id = id.and_then(|id| name(id, TaskId::new, faults))?;
+    Some(Header {
+        id: id.get_ref().as_str().to_owned(),
+        title: title?.into_inner(),
+        summary: summary.map(Spanned::into_inner),
+        nodes,
+    })
+}
+
+/// Accepts `text` as a name of the kind that `parse` makes.
+pub(super) fn name<N>(
+    text: Spanned<String>,
+    parse: impl Fn(String) -> Result<N, InvalidName>,
+    faults: &mut Faults,
+) -> Option<Spanned<N>> {
+    let place = text.span();
+    match parse(text.into_inner()) {
+        Ok(name) => Some(Spanned::new(place, name)),
+        Err(invalid) => {
+            faults.push(faults.fault(place, invalid.to_string()).label("not a name"));
+            None
+        }
+    }
+}
+
+/// Says whether `text` can stand behind a dot in a template.
+pub(super) fn is_identifier(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Makes `text` a fault where it cannot stand behind a dot in a template.
+pub(super) fn identifier(text: &Spanned<String>, faults: &mut Faults) {
+    if !is_identifier(text.get_ref()) {
+        let fault = faults
+            .fault(
+                text.span(),
+                format!("`{}` cannot be used in a template", text.get_ref()),
+            )
+            .label("use letters, digits and `_`, starting with a letter");
+        faults.push(fault);
+    }
+}
+
+fn read_values(fields: &mut Fields<'_>, key: &'static str, faults: &mut Faults) -> Vec<WrittenValue> {
+    let entries = fields.entries(key, faults);
+    entries
+        .into_iter()
+        .filter_map(|(name, value)| {
+            identifier(&name, faults);
+            read_value(name, value, key != "secrets", faults)
+        })
+        .collect()
+}
+
+fn read_value(
+    name: Spanned<String>,
+    value: &Value<'_>,
+    has_default: bool,
+    faults: &mut Faults,
+) -> Option<WrittenValue> {
+    if let (DeValue::String(text), true) = (value.get_ref(), has_default) {
+        return Some(WrittenValue {
+            name,
+            default: Some(text.to_string()),
+            help: None,
+        });
+    }
+    let mut fields = Fields::of("this entry", value, faults)?;
+    let default = if has_default {
+        fields.text("default", faults)
+    } else {
+        None
+    };
+    let help = fields.text("help", faults);
+    fields.finish(faults);
+    Some(WrittenValue {
+        name,
+        default: default.map(Spanned::into_inner),
+        help: help.map(Spanned::into_inner),
+    })
+}
+
+fn read_task(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenTask> {
+    let mut fields = Fields::of("a task", value, faults)?;
+    let id = fields.required_text("id", faults);
+    if let Some(id) = &id {
+        fields.set_place(id.span());
+    }
+    let id = id.and_then(|id| name(id, TaskId::new, faults));
+    let title = fields.required_text("title", faults);
+    let on = fields.texts("on", faults);
+    let needs = fields.texts("needs", faults);
+    let superseded_by = fields.text("superseded_by", faults);
+    let steps = fields.tables("step", faults);
+    let steps = steps
+        .into_iter()
+        .filter_map(|value| read_step(value, &on, faults))
+        .collect::<Vec<_>>();
+    let verify = fields.tables("verify", faults);
+    let verify = verify
+        .into_iter()
+        .filter_map(|value| read_verification(value, &on, faults))
+        .collect();
+    let links = fields.tables("links", faults);
+    let links = links.into_iter().filter_map(|value| read_link(value, faults)).collect();
+    if !fields.has("step") {
+        faults.push(faults.fault(fields.place(), "a task needs at least one `[[task.step]]`"));
+    }
+    fields.finish(faults);
+    Some(WrittenTask {
+        id: id?,
+        title: title.map(Spanned::into_inner).unwrap_or_default(),
+        needs: needs
+            .into_iter()
+            .filter_map(|text| name(text, TaskId::new, faults))
+            .collect(),
+        superseded_by: superseded_by.and_then(|text| name(text, TaskId::new, faults)),
+        steps,
+        verify,
+        links,
+    })
+}
+
+fn read_link(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenLink> {
+    let mut fields = Fields::of("a link", value, faults)?;
+    let label = fields.required_text("label", faults);
+    let address = fields.required_text("address", faults);
+    fields.finish(faults);
+    Some(WrittenLink {
+        label: label?.into_inner(),
+        address: address?,
+    })
+}

@@ -1,0 +1,374 @@
+//! Reads a `[[task.step]]`: what it does, its modifiers and its undo. Its checks are read by `read_check`.
+
+use super::faults::Faults;
+use super::fields::{self, Fields, Value};
+use super::read_check::{compile, read_checks};
+use super::read_lab::{identifier, name};
+use super::written::{
+    Template, WrittenAction, WrittenCapture, WrittenCommand, WrittenContent, WrittenFile, WrittenStep, WrittenUndo,
+};
+use crate::domain::{CaptureFrom, StepId, WhenDone};
+use std::time::Duration;
+use toml::Spanned;
+use toml::de::DeValue;
+
+/// The actions; a step has exactly one of them.
+const ACTIONS: &[&str] = &["run", "shell", "write", "clone", "compose", "provide", "wait"];
+
+/// What an `undo` entry can be; it is exactly one of them.
+const UNDOS: &[&str] = &["directory", "file", "project", "images", "container", "run"];
+
+/// Reads a step of a task whose steps are on the nodes `task_on` where they do not say otherwise.
+pub(super) fn read_step(value: &Value<'_>, task_on: &[Spanned<String>], faults: &mut Faults) -> Option<WrittenStep> {
+    let mut fields = Fields::of("a step", value, faults)?;
+    let id = fields.required_text("id", faults);
+    if let Some(id) = &id {
+        fields.set_place(id.span());
+    }
+    let id = id.and_then(|id| name(id, StepId::new, faults));
+    let title = fields.required_text("title", faults);
+    let on = read_on(&mut fields, task_on, faults);
+    let timeout = fields.duration("timeout", faults);
+    refuse_zero(timeout.as_ref(), faults);
+    let expect = read_checks(&mut fields, faults);
+    let environment = read_environment(&mut fields, faults);
+    let captures = read_captures(&mut fields, faults);
+    let undo = read_undo(&mut fields, faults);
+    let after = read_after(&mut fields, faults);
+    let when = fields.text("when", faults);
+    let when_done = read_when_done(&mut fields, faults);
+    let as_root = fields.flag("as_root", faults);
+    let action = read_action(&mut fields, faults);
+    if let Some(action) = &action {
+        judge_modifiers(&fields, action, faults);
+        require_undo(&fields, action, undo.is_some(), faults);
+    }
+    if expect.is_empty() {
+        let fault = faults
+            .fault(fields.place(), "a step without a check")
+            .label("nothing would prove that it did what it should")
+            .hint("add `expect = [...]`; after a `run`, `expect = [{ exit = 0 }]` is the least");
+        faults.push(fault);
+    }
+    fields.finish(faults);
+    Some(WrittenStep {
+        id: id?,
+        title: title.map(Spanned::into_inner).unwrap_or_default(),
+        on,
+        action,
+        environment,
+        as_root: as_root.is_some_and(Spanned::into_inner),
+        timeout: timeout.map(Spanned::into_inner),
+        captures,
+        after,
+        when,
+        when_done,
+        undo: undo.unwrap_or_default(),
+        expect,
+    })
+}
+
+/// Reads `on`, which falls back to the task's.
+pub(super) fn read_on(
+    fields: &mut Fields<'_>,
+    task_on: &[Spanned<String>],
+    faults: &mut Faults,
+) -> Vec<Spanned<String>> {
+    let on = fields.texts("on", faults);
+    if !on.is_empty() {
+        return on;
+    }
+    if fields.has("on") {
+        faults.push(faults.fault(fields.key_place("on"), "`on` names no node"));
+    } else if task_on.is_empty() {
+        let fault = faults
+            .fault(fields.place(), "it is not said on which node this is")
+            .label("`on` is missing here, and at its task")
+            .hint("add `on = \"node-0\"`, a list of nodes, `\"all\"` or `\"@group\"`");
+        faults.push(fault);
+    }
+    task_on.to_vec()
+}
+
+fn refuse_zero(duration: Option<&Spanned<Duration>>, faults: &mut Faults) {
+    if let Some(duration) = duration.filter(|duration| duration.get_ref().is_zero()) {
+        faults.push(faults.fault(duration.span(), "a timeout of no time lets nothing happen"));
+    }
+}
+
+fn read_environment(fields: &mut Fields<'_>, faults: &mut Faults) -> Vec<(Spanned<String>, Template)> {
+    let mut environment = Vec::new();
+    for (key, value) in fields.entries("env", faults) {
+        identifier(&key, faults);
+        if let Some(text) = fields::as_text(value, faults) {
+            environment.push((key, text));
+        }
+    }
+    environment
+}
+
+fn read_after(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Vec<Spanned<StepId>>> {
+    if !fields.has("after") {
+        fields.get("after");
+        return None;
+    }
+    let after = fields.texts("after", faults);
+    Some(
+        after
+            .into_iter()
+            .filter_map(|text| name(text, StepId::new, faults))
+            .collect(),
+    )
+}
+
+fn read_when_done(fields: &mut Fields<'_>, faults: &mut Faults) -> WhenDone {
+    let Some(text) = fields.text("when_done", faults) else {
+        return WhenDone::Repeat;
+    };
+    match text.get_ref().as_str() {
+        "skip" => WhenDone::Skip,
+        "repeat" => WhenDone::Repeat,
+        _ => {
+            faults.push(faults.fault(text.span(), "`when_done` is `skip` or `repeat`"));
+            WhenDone::Repeat
+        }
+    }
+}
+
+fn read_captures(fields: &mut Fields<'_>, faults: &mut Faults) -> Vec<WrittenCapture> {
+    let entries = fields.entries("capture", faults);
+    let captures = entries.into_iter().filter_map(|(name, value)| {
+        identifier(&name, faults);
+        let mut fields = Fields::of("a capture", value, faults)?;
+        let secret = fields.flag("secret", faults).is_some_and(Spanned::into_inner);
+        let from = match fields.exactly_one(&["regex", "json"], faults) {
+            Some("regex") => fields
+                .text("regex", faults)
+                .and_then(|text| compile(&text, faults).map(CaptureFrom::Regex)),
+            Some(_) => fields.text("json", faults).and_then(|text| json_pointer(text, faults)),
+            None => None,
+        };
+        fields.finish(faults);
+        Some(WrittenCapture {
+            name,
+            from: from?,
+            secret,
+        })
+    });
+    captures.collect()
+}
+
+fn json_pointer(text: Spanned<String>, faults: &mut Faults) -> Option<CaptureFrom> {
+    let pointer = text.get_ref();
+    if pointer.is_empty() || pointer.starts_with('/') {
+        return Some(CaptureFrom::Json(text.into_inner()));
+    }
+    let hint = format!("write it as `/{}`", pointer.replace('.', "/"));
+    faults.push(faults.fault(text.span(), "a JSON pointer starts with `/`").hint(hint));
+    None
+}
+
+fn read_action(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<WrittenAction> {
+    let directory = fields.text("directory", faults);
+    let stdin = fields.text("stdin", faults);
+    let action = fields.exactly_one(ACTIONS, faults)?;
+    let value = fields.get(action)?;
+    match action {
+        "run" => read_argv(value, faults).map(|argv| WrittenAction::Run {
+            command: WrittenCommand::Argv(argv),
+            directory,
+            stdin,
+        }),
+        "shell" => fields::as_text(value, faults).map(|text| WrittenAction::Run {
+            command: WrittenCommand::Shell(text),
+            directory,
+            stdin,
+        }),
+        "write" => read_write(value, faults).map(WrittenAction::Write),
+        "clone" => read_clone(value, faults),
+        "compose" => read_compose(value, faults),
+        "provide" => read_provide(value, faults),
+        _ => read_wait(value, faults),
+    }
+}
+
+/// Reads a command as program and arguments.
+pub(super) fn read_argv(value: &Value<'_>, faults: &mut Faults) -> Option<Vec<Template>> {
+    let DeValue::Array(_) = value.get_ref() else {
+        let fault = fields::wrong_type(faults, value, "a list of program and arguments")
+            .hint("write `[\"docker\", \"ps\"]`, or use `shell` for a text that a shell reads");
+        faults.push(fault);
+        return None;
+    };
+    let argv = fields::as_texts(value, faults);
+    if argv.is_empty() {
+        faults.push(faults.fault(value.span(), "a command needs a program"));
+        return None;
+    }
+    Some(argv)
+}
+
+fn read_write(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenFile> {
+    let mut fields = Fields::of("`write`", value, faults)?;
+    let path = fields.required_text("path", faults);
+    let mode = read_mode(&mut fields, faults);
+    let render = fields.texts("render", faults);
+    let kind = fields.exactly_one(&["content", "template", "tree"], faults);
+    let text = kind.and_then(|kind| fields.text(kind, faults));
+    for (key, belongs) in [("render", kind == Some("tree")), ("mode", kind != Some("tree"))] {
+        if fields.has(key) && kind.is_some() && !belongs {
+            let message = format!("`{key}` has no meaning here");
+            faults.push(faults.fault(fields.key_place(key), message));
+        }
+    }
+    fields.finish(faults);
+    let text = text?;
+    let content = match kind? {
+        "content" => WrittenContent::Inline(text),
+        "template" => WrittenContent::Template(text),
+        _ => WrittenContent::Tree { folder: text, render },
+    };
+    Some(WrittenFile {
+        path: path?,
+        mode,
+        content,
+    })
+}
+
+/// Reads `mode`: permission bits in octal digits, as a string.
+pub(super) fn read_mode(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<u32> {
+    let text = fields.text("mode", faults)?;
+    match u32::from_str_radix(text.get_ref(), 8) {
+        Ok(mode) if mode <= 0o7777 => Some(mode),
+        _ => {
+            let fault = faults.fault(text.span(), "these are no permission bits");
+            faults.push(fault.hint("write them in octal digits, such as `0644`"));
+            None
+        }
+    }
+}
+
+fn read_clone(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenAction> {
+    let mut fields = Fields::of("`clone`", value, faults)?;
+    let repository = fields.required_text("repository", faults);
+    let directory = fields.required_text("directory", faults);
+    fields.finish(faults);
+    Some(WrittenAction::Clone {
+        repository: repository?,
+        directory: directory?,
+    })
+}
+
+fn read_compose(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenAction> {
+    let mut fields = Fields::of("`compose`", value, faults)?;
+    let directory = fields.required_text("directory", faults);
+    let file = fields.text("file", faults);
+    let project = fields.text("project", faults);
+    let arguments = fields
+        .require("arguments", faults)
+        .and_then(|value| read_argv(value, faults));
+    fields.finish(faults);
+    Some(WrittenAction::Compose {
+        directory: directory?,
+        file,
+        project,
+        arguments: arguments?,
+    })
+}
+
+fn read_provide(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenAction> {
+    let mut fields = Fields::of("`provide`", value, faults)?;
+    let image = fields.required_text("image", faults);
+    let upstream = fields.required_text("upstream", faults);
+    let stand_in = fields.required_text("stand_in", faults);
+    fields.finish(faults);
+    Some(WrittenAction::Provide {
+        image: image?,
+        upstream: upstream?,
+        stand_in: stand_in?,
+    })
+}
+
+fn read_wait(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenAction> {
+    match value.get_ref() {
+        DeValue::Boolean(true) => Some(WrittenAction::Wait),
+        DeValue::Table(table) if table.is_empty() => Some(WrittenAction::Wait),
+        _ => {
+            faults.push(faults.fault(value.span(), "`wait` does nothing but its checks: write `wait = true`"));
+            None
+        }
+    }
+}
+
+fn judge_modifiers(fields: &Fields<'_>, action: &WrittenAction, faults: &mut Faults) {
+    let is_command = matches!(action, WrittenAction::Run { .. });
+    let has_environment = action.has_output() || matches!(action, WrittenAction::Clone { .. });
+    let rules = [
+        ("directory", is_command, "it belongs to `run` and `shell`"),
+        ("stdin", is_command, "it belongs to `run` and `shell`"),
+        (
+            "env",
+            has_environment,
+            "it belongs to `run`, `shell`, `compose` and `clone`",
+        ),
+        (
+            "capture",
+            action.has_output(),
+            "only `run`, `shell` and `compose` print something",
+        ),
+    ];
+    for (key, allowed, reason) in rules {
+        if fields.has(key) && !allowed {
+            let message = format!("`{key}` has no effect on this action");
+            faults.push(faults.fault(fields.key_place(key), message).label(reason));
+        }
+    }
+}
+
+fn require_undo(fields: &Fields<'_>, action: &WrittenAction, is_there: bool, faults: &mut Faults) {
+    if is_there || !action.has_output() {
+        return;
+    }
+    let fault = faults
+        .fault(fields.place(), "this step does not say what undoes it")
+        .label("`undo` is missing here")
+        .hint(
+            "nothing can tell what a command changes: list what it makes, such as \
+             `undo = [{ directory = \"~/x\" }]`, or say `undo = []` where it changes nothing",
+        );
+    faults.push(fault);
+}
+
+fn read_undo(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Vec<WrittenUndo>> {
+    let entries = fields.tables("undo", faults);
+    let undo = entries.into_iter().filter_map(|value| {
+        let mut fields = Fields::of("an undo entry", value, faults)?;
+        let kind = fields.exactly_one(UNDOS, faults);
+        let undo = kind.and_then(|kind| read_undo_kind(kind, &mut fields, faults));
+        if fields.has("as_root") && kind.is_some_and(|kind| kind != "run") {
+            faults.push(faults.fault(
+                fields.key_place("as_root"),
+                "`as_root` belongs to an undo of kind `run`",
+            ));
+        }
+        fields.get("as_root");
+        fields.finish(faults);
+        undo
+    });
+    let undo = undo.collect();
+    fields.has("undo").then_some(undo)
+}
+
+fn read_undo_kind(kind: &'static str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<WrittenUndo> {
+    Some(match kind {
+        "directory" => WrittenUndo::Directory(fields.required_text(kind, faults)?),
+        "file" => WrittenUndo::File(fields.required_text(kind, faults)?),
+        "project" => WrittenUndo::Project(fields.required_text(kind, faults)?),
+        "container" => WrittenUndo::Container(fields.required_text(kind, faults)?),
+        "images" => WrittenUndo::Images(fields.texts(kind, faults)),
+        _ => WrittenUndo::Run {
+            as_root: fields.flag("as_root", faults).is_some_and(Spanned::into_inner),
+            command: read_argv(fields.get(kind)?, faults)?,
+        },
+    })
+}

@@ -1,0 +1,402 @@
+//! Renders a lab for its nodes: tasks, steps and what waits for what. Actions and checks are in modules of their own.
+
+use super::context::Values;
+use super::faults::Faults;
+use super::lab::LabDefinition;
+use super::position::Located;
+use super::selection::selected;
+use super::template::{Capturing, Purpose, Renderer, Scope};
+use super::written::{Template, WrittenStep, WrittenTask, WrittenVerification};
+use crate::domain::{
+    Capture, Diagnostic, Facts, Inventory, Lab, NodeName, Part, Step, StepId, StepOnNode, Task, Text, Verification,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use toml::Spanned;
+
+/// Renders one lab, collecting faults on the way.
+pub(super) struct Resolver<'a> {
+    pub(super) definition: &'a LabDefinition,
+    pub(super) inventory: &'a Inventory,
+    pub(super) facts: &'a BTreeMap<NodeName, Facts>,
+    pub(super) values: Values,
+    pub(super) faults: Faults,
+    renderer: Renderer,
+    /// The nodes of each step of each task where it is not left out.
+    active: Vec<Vec<Vec<NodeName>>>,
+    is_sample: bool,
+    /// Whether rendered texts are judged; those of a step that is left out need not make sense.
+    pub(super) judges: bool,
+}
+
+/// What the texts of one step on one node may refer to.
+pub(super) struct Scene<'s> {
+    pub(super) node: &'s NodeName,
+    pub(super) before: Scope,
+    /// With what the step itself captures.
+    pub(super) after: Option<Scope>,
+}
+
+impl Scene<'_> {
+    /// Returns what texts may refer to that are used after the step's action.
+    pub(super) fn late(&self) -> &Scope {
+        self.after.as_ref().unwrap_or(&self.before)
+    }
+}
+
+impl<'a> Resolver<'a> {
+    /// Sets out to render `definition`; `given` are variables from the command line.
+    pub(super) fn new(
+        definition: &'a LabDefinition,
+        inventory: &'a Inventory,
+        facts: &'a BTreeMap<NodeName, Facts>,
+        given: &BTreeMap<String, String>,
+        instance: &str,
+    ) -> Self {
+        Self {
+            definition,
+            inventory,
+            facts,
+            values: Values::gather(definition, inventory, facts, given, instance),
+            faults: Faults::new(definition.source.text()),
+            renderer: Renderer::new(),
+            active: Vec::new(),
+            is_sample: false,
+            judges: true,
+        }
+    }
+
+    /// Takes the inventory for a sample: groups and the values of variables say nothing.
+    pub(super) fn set_sample(&mut self) {
+        self.is_sample = true;
+    }
+
+    /// Returns the faults.
+    pub(super) fn into_faults(self) -> Vec<Diagnostic> {
+        self.faults.into_found()
+    }
+
+    /// Renders the lab; it is complete where there were no faults.
+    pub(super) fn lab(&mut self) -> Lab {
+        let written = &self.definition.written;
+        self.active = written
+            .tasks
+            .iter()
+            .map(|task| {
+                task.steps
+                    .iter()
+                    .map(|step| self.active_nodes(&step.on, step.when.as_ref()))
+                    .collect()
+            })
+            .collect();
+        let order = self.definition.structure.task_order();
+        let tasks = order.into_iter().map(|index| self.task(index)).collect();
+        Lab {
+            id: written.id.clone(),
+            title: written.title.clone(),
+            nodes: written.nodes.iter().map(|node| node.get_ref().clone()).collect(),
+            tasks,
+        }
+    }
+
+    fn task(&mut self, index: usize) -> Task {
+        let task = &self.definition.written.tasks[index];
+        let order = self.definition.structure.step_order(index, task.steps.len());
+        let steps = order.into_iter().filter_map(|step| self.step(index, step)).collect();
+        let verify = task
+            .verify
+            .iter()
+            .flat_map(|look| self.verification(index, task, look))
+            .collect();
+        let scope = Scope::new(self.values.common(), self.captures_after(index), self.secrets());
+        let links = task.links.iter().map(|link| {
+            let address = self.text(&link.address, &scope, Purpose::Plain);
+            (link.label.clone(), address)
+        });
+        Task {
+            id: task.id.get_ref().clone(),
+            title: task.title.clone(),
+            needs: task.needs.iter().map(|need| need.get_ref().clone()).collect(),
+            steps,
+            verify,
+            links: links.collect(),
+        }
+    }
+
+    /// Renders a step; `None` where it is left out on all of its nodes.
+    fn step(&mut self, task_index: usize, step_index: usize) -> Option<Step> {
+        let task = &self.definition.written.tasks[task_index];
+        let step = &task.steps[step_index];
+        let active = self.active[task_index][step_index].clone();
+        let left_out: Vec<NodeName> = self
+            .nodes(&step.on)
+            .into_iter()
+            .filter(|node| !active.contains(node))
+            .collect();
+        self.refuse_ambiguous_captures(step, active.len());
+        self.judges = false;
+        for node in &left_out {
+            self.step_on_node(task_index, step_index, node);
+        }
+        self.judges = true;
+        let on: Vec<StepOnNode> = active
+            .iter()
+            .filter_map(|node| self.step_on_node(task_index, step_index, node))
+            .collect();
+        if on.is_empty() {
+            return None;
+        }
+        Some(Step {
+            id: step.id.get_ref().clone(),
+            title: step.title.clone(),
+            after: self.after(task_index, step_index),
+            on,
+        })
+    }
+
+    fn refuse_ambiguous_captures(&mut self, step: &WrittenStep, nodes: usize) {
+        let Some(capture) = step.captures.first().filter(|_| nodes > 1) else {
+            return;
+        };
+        let message = format!(
+            "`{}` would be captured on {nodes} nodes, and the last one would win",
+            capture.name.get_ref()
+        );
+        let fault = self.faults.fault(capture.name.span(), message);
+        self.faults.push(fault.hint("capture it in a step that is on one node"));
+    }
+
+    fn step_on_node(&mut self, task_index: usize, step_index: usize, node: &NodeName) -> Option<StepOnNode> {
+        let task = &self.definition.written.tasks[task_index];
+        let step = &task.steps[step_index];
+        let scene = self.scene(task_index, step_index, node);
+        let environment = step.environment.iter().map(|(name, text)| {
+            let text = self.text(text, &scene.before, Purpose::Private);
+            (name.get_ref().clone(), text)
+        });
+        let environment = environment.collect();
+        let (action, mut undo) = self.action(step.action.as_ref(), &scene)?;
+        undo.extend(step.undo.iter().filter_map(|undo| self.undo(undo, &scene)));
+        let checks = step.expect.iter();
+        let expect = checks
+            .filter_map(|check| self.check(check, scene.late(), node, task))
+            .collect();
+        let captures = step.captures.iter().map(|capture| Capture {
+            name: capture.name.get_ref().clone(),
+            from: capture.from.clone(),
+            secret: capture.secret,
+        });
+        let timeout = step
+            .timeout
+            .unwrap_or_else(|| super::resolve_action::default_timeout(&action));
+        Some(StepOnNode {
+            node: node.clone(),
+            action,
+            environment,
+            as_root: step.as_root,
+            timeout,
+            captures: captures.collect(),
+            expect,
+            undo,
+            when_done: step.when_done,
+        })
+    }
+
+    fn verification(&mut self, index: usize, task: &WrittenTask, look: &WrittenVerification) -> Vec<Verification> {
+        let active = self.active_nodes(&look.on, look.when.as_ref());
+        let mut found = Vec::new();
+        for node in self.nodes(&look.on) {
+            self.judges = active.contains(&node);
+            let scope = Scope::new(self.values.on(&node), self.captures_after(index), self.secrets());
+            let check = look.check.as_ref();
+            let check = check.and_then(|check| self.check(check, &scope, &node, task));
+            if let (Some(check), true) = (check, self.judges) {
+                found.push(Verification {
+                    id: look.id.get_ref().clone(),
+                    title: look.title.clone(),
+                    node,
+                    check,
+                });
+            }
+        }
+        self.judges = true;
+        found
+    }
+
+    /// Returns the nodes that `selectors` mean, in the lab's order.
+    fn nodes(&mut self, selectors: &[Spanned<String>]) -> Vec<NodeName> {
+        let all: Vec<NodeName> = self.definition.nodes().cloned().collect();
+        let inventory = (!self.is_sample).then_some(self.inventory);
+        let mut meant = BTreeSet::new();
+        for selector in selectors {
+            let found = selected(selector.get_ref(), &all, inventory);
+            if found.is_empty() && selector.get_ref().starts_with('@') {
+                let message = format!("no node of the lab is in `{}`", selector.get_ref());
+                let fault = self.faults.fault(selector.span(), message);
+                let hint = format!("give the nodes `groups` in {}", self.inventory.source);
+                self.faults.push(fault.hint(hint));
+            }
+            meant.extend(found);
+        }
+        all.into_iter().filter(|node| meant.contains(node)).collect()
+    }
+
+    /// Returns the nodes of `selectors` on which `when` holds.
+    fn active_nodes(&mut self, selectors: &[Spanned<String>], when: Option<&Template>) -> Vec<NodeName> {
+        let nodes = self.nodes(selectors);
+        let Some(when) = when else {
+            return nodes;
+        };
+        let mut active = Vec::new();
+        for node in nodes {
+            let scope = Scope::new(self.values.on(&node), BTreeMap::new(), self.secrets());
+            let answer = self.early(when, &scope);
+            if !matches!(answer.trim(), "" | "false") {
+                active.push(node);
+            }
+        }
+        active
+    }
+
+    fn scene<'s>(&self, task: usize, step: usize, node: &'s NodeName) -> Scene<'s> {
+        let structure = &self.definition.structure;
+        let mut done: BTreeSet<(usize, usize)> = structure
+            .steps_before(task, step)
+            .into_iter()
+            .map(|other| (task, other))
+            .collect();
+        done.extend(self.steps_of(&structure.tasks_before(task)));
+        let scope =
+            |done: &BTreeSet<(usize, usize)>| Scope::new(self.values.on(node), self.captures(done), self.secrets());
+        let before = scope(&done);
+        let captures_itself = !self.definition.written.tasks[task].steps[step].captures.is_empty();
+        let after = captures_itself.then(|| {
+            done.insert((task, step));
+            scope(&done)
+        });
+        Scene { node, before, after }
+    }
+
+    fn steps_of(&self, tasks: &BTreeSet<usize>) -> Vec<(usize, usize)> {
+        let written = &self.definition.written.tasks;
+        tasks
+            .iter()
+            .flat_map(|task| (0..written[*task].steps.len()).map(|step| (*task, step)))
+            .collect()
+    }
+
+    fn captures_after(&self, task: usize) -> BTreeMap<String, Capturing> {
+        let mut tasks = self.definition.structure.tasks_before(task);
+        tasks.insert(task);
+        self.captures(&self.steps_of(&tasks).into_iter().collect())
+    }
+
+    /// Says of every captured value whether one of the steps that are `done` captures it.
+    fn captures(&self, done: &BTreeSet<(usize, usize)>) -> BTreeMap<String, Capturing> {
+        let mut captures = BTreeMap::new();
+        for (task_index, task) in self.definition.written.tasks.iter().enumerate() {
+            for (step_index, step) in task.steps.iter().enumerate() {
+                for capture in &step.captures {
+                    let is_active = !self.active[task_index][step_index].is_empty() || !self.judges;
+                    let name = capture.name.get_ref().clone();
+                    if done.contains(&(task_index, step_index)) && is_active {
+                        captures.insert(name, Capturing::Done { secret: capture.secret });
+                    } else {
+                        let step = step.id.get_ref().to_string();
+                        captures.entry(name).or_insert(Capturing::Later { step });
+                    }
+                }
+            }
+        }
+        captures
+    }
+
+    fn secrets(&self) -> BTreeMap<String, bool> {
+        let secrets = self.definition.written.secrets.iter();
+        secrets
+            .map(|secret| {
+                let name = secret.name.get_ref();
+                (name.clone(), self.inventory.secrets.contains_key(name))
+            })
+            .collect()
+    }
+
+    /// Returns the steps that a step waits for; where one of them is left out, those that it waits for.
+    fn after(&self, task: usize, step: usize) -> Vec<StepId> {
+        let mut found = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut open = self.waits_for(task, step);
+        open.reverse();
+        while let Some((task, step)) = open.pop() {
+            if !seen.insert((task, step)) {
+                continue;
+            }
+            if self.active[task][step].is_empty() {
+                open.extend(self.waits_for(task, step));
+            } else {
+                found.push(self.definition.written.tasks[task].steps[step].id.get_ref().clone());
+            }
+        }
+        found
+    }
+
+    fn waits_for(&self, task: usize, step: usize) -> Vec<(usize, usize)> {
+        let tasks = &self.definition.written.tasks;
+        let Some(after) = &tasks[task].steps[step].after else {
+            return step.checked_sub(1).map(|before| (task, before)).into_iter().collect();
+        };
+        let position = |id: &StepId| {
+            tasks.iter().enumerate().find_map(|(task, written)| {
+                let step = written.steps.iter().position(|step| step.id.get_ref() == id)?;
+                Some((task, step))
+            })
+        };
+        after.iter().filter_map(|id| position(id.get_ref())).collect()
+    }
+
+    /// Renders `template`; an empty text where it is at fault.
+    pub(super) fn text(&mut self, template: &Template, scope: &Scope, purpose: Purpose) -> Text {
+        let token = template.span();
+        let source = self.definition.source.text();
+        let located = Located {
+            text: template.get_ref(),
+            source,
+            token: Some(&token),
+        };
+        self.render(located, scope, purpose)
+    }
+
+    /// Renders `located`; an empty text where it is at fault.
+    pub(super) fn render(&mut self, located: Located<'_>, scope: &Scope, purpose: Purpose) -> Text {
+        match self.renderer.render(located, scope, purpose) {
+            Ok(text) => text,
+            Err(faults) => {
+                self.faults.extend(faults);
+                Text::default()
+            }
+        }
+    }
+
+    /// Renders `template` to a text that is known before the run.
+    pub(super) fn early(&mut self, template: &Template, scope: &Scope) -> String {
+        self.text(template, scope, Purpose::Early).to_string()
+    }
+
+    /// Renders a path, in which `~/` at the start means the login user's home.
+    pub(super) fn path(&mut self, template: &Template, scope: &Scope, node: &NodeName) -> Text {
+        let text = self.text(template, scope, Purpose::Plain);
+        let mut parts = text.into_parts();
+        let Some(Part::Literal(first)) = parts.first_mut() else {
+            return Text::new(parts);
+        };
+        if first == "~" || first.starts_with("~/") {
+            first.replace_range(..1, self.values.home(node));
+        } else if !first.starts_with('/') && self.judges {
+            let fault = self
+                .faults
+                .fault(template.span(), format!("`{first}` is not an absolute path"))
+                .hint("start it with `/`, or with `~/` for the login user's home");
+            self.faults.push(fault);
+        }
+        Text::new(parts)
+    }
+}

@@ -1,0 +1,239 @@
+//! Renders actions and what undoes them.
+
+use super::context::compose_flavour;
+use super::position::Located;
+use super::resolve::{Resolver, Scene};
+use super::suggest;
+use super::template::{Purpose, Scope};
+use super::written::{Template, WrittenAction, WrittenCommand, WrittenContent, WrittenFile, WrittenUndo};
+use crate::domain::{Action, CommandText, FileText, NodeName, Part, Text, UndoText};
+use std::time::Duration;
+use toml::Spanned;
+
+/// Returns how long `action` may take where the lab does not say.
+pub(super) fn default_timeout(action: &Action) -> Duration {
+    Duration::from_secs(match action {
+        Action::Run { .. } | Action::Write { .. } | Action::Wait => 60,
+        Action::Clone { .. } => 120,
+        Action::Compose { .. } | Action::Provide { .. } => 300,
+    })
+}
+
+impl Resolver<'_> {
+    /// Renders `action` with what it undoes by itself; `None` where it was at fault.
+    pub(super) fn action(
+        &mut self,
+        action: Option<&WrittenAction>,
+        scene: &Scene<'_>,
+    ) -> Option<(Action, Vec<UndoText>)> {
+        let scope = &scene.before;
+        Some(match action? {
+            WrittenAction::Run {
+                command,
+                directory,
+                stdin,
+            } => {
+                let run = Action::Run {
+                    command: self.command(command, scope),
+                    directory: directory.as_ref().map(|path| self.path(path, scope, scene.node)),
+                    stdin: stdin.as_ref().map(|text| self.text(text, scope, Purpose::Private)),
+                };
+                (run, Vec::new())
+            }
+            WrittenAction::Write(file) => self.write(file, scene),
+            WrittenAction::Clone { repository, directory } => {
+                let repository = self.text(repository, scope, Purpose::Plain);
+                let directory = self.path(directory, scope, scene.node);
+                let undo = vec![UndoText::Directory(directory.clone())];
+                (Action::Clone { repository, directory }, undo)
+            }
+            WrittenAction::Compose {
+                directory,
+                file,
+                project,
+                arguments,
+            } => {
+                let options = [("-f", file), ("-p", project)];
+                (self.compose(directory, options, arguments, scene), Vec::new())
+            }
+            WrittenAction::Provide {
+                image,
+                upstream,
+                stand_in,
+            } => {
+                let image = self.text(image, scope, Purpose::Plain);
+                let upstream = self.text(upstream, scope, Purpose::Plain);
+                let stand_in = self.early(stand_in, scope);
+                let undo = vec![UndoText::Images(vec![image.clone(), upstream.clone()])];
+                let action = Action::Provide {
+                    image,
+                    upstream,
+                    stand_in,
+                };
+                (action, undo)
+            }
+            WrittenAction::Wait => (Action::Wait, Vec::new()),
+        })
+    }
+
+    fn compose(
+        &mut self,
+        directory: &Template,
+        options: [(&str, &Option<Template>); 2],
+        arguments: &[Template],
+        scene: &Scene<'_>,
+    ) -> Action {
+        let facts = self.facts.get(scene.node);
+        let flavour = compose_flavour(facts.and_then(|facts| facts.compose.as_ref()));
+        let mut words = Vec::new();
+        for (option, value) in options {
+            if let Some(value) = value {
+                words.push(Text::literal(option));
+                words.push(self.text(value, &scene.before, Purpose::Plain));
+            }
+        }
+        words.extend(
+            arguments
+                .iter()
+                .map(|word| self.text(word, &scene.before, Purpose::Plain)),
+        );
+        Action::Compose {
+            program: flavour.command().iter().map(|word| (*word).to_owned()).collect(),
+            directory: self.path(directory, &scene.before, scene.node),
+            arguments: words,
+        }
+    }
+
+    /// Renders a command.
+    pub(super) fn command(&mut self, command: &WrittenCommand, scope: &Scope) -> CommandText {
+        match command {
+            WrittenCommand::Argv(words) => CommandText::Argv(self.argv(words, scope)),
+            WrittenCommand::Shell(text) => CommandText::Shell(self.text(text, scope, Purpose::Shell)),
+        }
+    }
+
+    fn argv(&mut self, words: &[Template], scope: &Scope) -> Vec<Text> {
+        let argv: Vec<Text> = words
+            .iter()
+            .map(|word| self.text(word, scope, Purpose::Plain))
+            .collect();
+        if let (Some(program), Some(word)) = (argv.first(), words.first())
+            && program.to_string().trim().is_empty()
+            && self.judges
+        {
+            self.faults.push(
+                self.faults
+                    .fault(word.span(), "a command needs a program, and this is empty"),
+            );
+        }
+        argv
+    }
+
+    fn write(&mut self, file: &WrittenFile, scene: &Scene<'_>) -> (Action, Vec<UndoText>) {
+        let path = self.path(&file.path, &scene.before, scene.node);
+        let mut undo = Vec::new();
+        let files = match &file.content {
+            WrittenContent::Inline(text) => {
+                let content = self.text(text, &scene.before, Purpose::Private);
+                vec![(path, content)]
+            }
+            WrittenContent::Template(name) => {
+                vec![(path, self.template_file(name, name.get_ref(), true, &scene.before))]
+            }
+            WrittenContent::Tree { folder, render } => {
+                undo.push(UndoText::Directory(path.clone()));
+                self.tree(folder, render, &path, &scene.before)
+            }
+        };
+        let files: Vec<FileText> = files
+            .into_iter()
+            .map(|(path, content)| FileText {
+                path,
+                content,
+                mode: file.mode,
+            })
+            .collect();
+        undo.extend(files.iter().map(|file| UndoText::File(file.path.clone())));
+        (Action::Write { files }, undo)
+    }
+
+    /// Reads the file `path` beside the lab file, which is named at `entry`, and renders it where `is_template`.
+    fn template_file(&mut self, entry: &Spanned<String>, path: &str, is_template: bool, scope: &Scope) -> Text {
+        match self.definition.source.file(path) {
+            Ok(source) if is_template => {
+                let located = Located {
+                    text: &source.text,
+                    source: &source,
+                    token: None,
+                };
+                self.render(located, scope, Purpose::Private)
+            }
+            Ok(source) => Text::literal(source.text.clone()),
+            Err(reason) => {
+                let fault = self.faults.fault(entry.span(), format!("`{path}` cannot be read"));
+                self.faults.push(fault.label(reason));
+                Text::default()
+            }
+        }
+    }
+
+    fn tree(
+        &mut self,
+        folder: &Spanned<String>,
+        render: &[Spanned<String>],
+        root: &Text,
+        scope: &Scope,
+    ) -> Vec<(Text, Text)> {
+        let paths = match self.definition.source.tree(folder.get_ref()) {
+            Ok(paths) => paths,
+            Err(reason) => {
+                let fault = self
+                    .faults
+                    .fault(folder.span(), format!("`{}` cannot be read", folder.get_ref()));
+                self.faults.push(fault.label(reason));
+                return Vec::new();
+            }
+        };
+        for name in render.iter().filter(|name| !paths.contains(name.get_ref())) {
+            let mut fault = self.faults.fault(
+                name.span(),
+                format!("`{}` is not in `{}`", name.get_ref(), folder.get_ref()),
+            );
+            fault.hint = suggest::hint(name.get_ref(), paths.iter().map(String::as_str));
+            self.faults.push(fault);
+        }
+        let folder_name = folder.get_ref().trim_end_matches('/');
+        let mut files = Vec::new();
+        for path in &paths {
+            let is_template = render.iter().any(|name| name.get_ref() == path);
+            let content = self.template_file(folder, &format!("{folder_name}/{path}"), is_template, scope);
+            let mut parts = root.clone().into_parts();
+            parts.push(Part::Literal(format!("/{path}")));
+            files.push((Text::new(parts), content));
+        }
+        files
+    }
+
+    /// Renders an undo, which must be known before the step's action starts; `None` where it names nothing.
+    pub(super) fn undo(&mut self, undo: &WrittenUndo, scene: &Scene<'_>) -> Option<UndoText> {
+        let (scope, node): (&Scope, &NodeName) = (&scene.before, scene.node);
+        Some(match undo {
+            WrittenUndo::Directory(path) => UndoText::Directory(self.path(path, scope, node)),
+            WrittenUndo::File(path) => UndoText::File(self.path(path, scope, node)),
+            WrittenUndo::Project(text) => UndoText::Project(self.text(text, scope, Purpose::Plain)),
+            WrittenUndo::Container(text) => UndoText::Container(self.text(text, scope, Purpose::Plain)),
+            WrittenUndo::Images(texts) => {
+                let texts = texts.iter().map(|text| self.text(text, scope, Purpose::Plain));
+                let named: Vec<Text> = texts.filter(|text| !text.to_string().is_empty()).collect();
+                if named.is_empty() {
+                    return None;
+                }
+                UndoText::Images(named)
+            }
+            WrittenUndo::Run { command, as_root } => UndoText::Run {
+                command: self.argv(command, scope),
+                as_root: *as_root,
+            },
+        })
+    }
+}

@@ -1,0 +1,200 @@
+//! Renders checks.
+
+use super::resolve::Resolver;
+use super::template::{Purpose, Scope};
+use super::written::{Template, WrittenCheck, WrittenCheckKind, WrittenMatch, WrittenNumber, WrittenTask};
+use crate::domain::{Check, CheckKind, ContainersCheck, HttpCheck, NodeName, Text, TextMatch};
+use std::time::Duration;
+use toml::Spanned;
+
+/// The pause between two looks where the lab does not say.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The host that a check talks to where the lab does not say: the node itself.
+const LOCAL: &str = "127.0.0.1";
+
+impl Resolver<'_> {
+    /// Renders `check` of `task`, which is about `node`; `None` where it was at fault.
+    pub(super) fn check(
+        &mut self,
+        check: &WrittenCheck,
+        scope: &Scope,
+        node: &NodeName,
+        task: &WrittenTask,
+    ) -> Option<Check> {
+        let hint = check
+            .hint
+            .as_ref()
+            .map(|hint| self.early(hint, scope).trim().to_owned());
+        let kind = self.check_kind(check.kind.as_ref()?, scope, node)?;
+        let superseded_by = check.superseded_by.as_ref().or(task.superseded_by.as_ref());
+        Some(Check {
+            kind,
+            on: check.on.as_ref().map(|on| on.get_ref().clone()),
+            within: check.within.as_ref().map_or(Duration::ZERO, |within| *within.get_ref()),
+            every: check.every.unwrap_or(EVERY),
+            hint,
+            only_in_run: check.only_in_run,
+            superseded_by: superseded_by.map(|task| task.get_ref().clone()),
+        })
+    }
+
+    fn check_kind(&mut self, kind: &WrittenCheckKind, scope: &Scope, node: &NodeName) -> Option<CheckKind> {
+        Some(match kind {
+            WrittenCheckKind::Exit(code) => CheckKind::Exit { code: *code },
+            WrittenCheckKind::Stdout(wanted) => CheckKind::Stdout(self.text_match(wanted, scope)),
+            WrittenCheckKind::Stderr(wanted) => CheckKind::Stderr(self.text_match(wanted, scope)),
+            WrittenCheckKind::Command {
+                command,
+                as_root,
+                exit,
+                stdout,
+            } => CheckKind::Command {
+                command: self.command(command, scope),
+                as_root: *as_root,
+                exit: *exit,
+                stdout: self.text_match(stdout, scope),
+            },
+            WrittenCheckKind::File {
+                path,
+                exists,
+                content,
+                mode,
+                owner,
+            } => CheckKind::File {
+                path: self.path(path, scope, node),
+                exists: *exists,
+                content: self.text_match(content, scope),
+                mode: *mode,
+                owner: owner.clone(),
+            },
+            WrittenCheckKind::Http { .. } => return self.http(kind, scope),
+            WrittenCheckKind::Engine {
+                labels,
+                default_options,
+            } => CheckKind::Engine {
+                labels: self.texts(labels, scope),
+                default_options: *default_options,
+            },
+            WrittenCheckKind::Containers { .. } => return self.containers(kind, scope),
+            WrittenCheckKind::Images { present, absent } => CheckKind::Images {
+                present: self.texts(present, scope),
+                absent: self.texts(absent, scope),
+            },
+            WrittenCheckKind::Port { host, port, open } => CheckKind::Port {
+                host: self.host(host.as_ref(), scope),
+                port: self.number(port, scope)?,
+                open: *open,
+            },
+        })
+    }
+
+    fn http(&mut self, kind: &WrittenCheckKind, scope: &Scope) -> Option<CheckKind> {
+        let WrittenCheckKind::Http {
+            host,
+            port,
+            path,
+            host_header,
+            form,
+            status,
+            body,
+        } = kind
+        else {
+            return None;
+        };
+        let form = form
+            .iter()
+            .map(|(key, value)| (key.clone(), self.text(value, scope, Purpose::Plain)));
+        Some(CheckKind::Http(HttpCheck {
+            form: form.collect(),
+            host: self.host(host.as_ref(), scope),
+            port: self.number(port, scope)?,
+            path: self.request_path(path.as_ref(), scope),
+            host_header: host_header.as_ref().map(|text| self.text(text, scope, Purpose::Plain)),
+            status: *status,
+            body: self.text_match(body, scope),
+        }))
+    }
+
+    fn request_path(&mut self, path: Option<&Template>, scope: &Scope) -> Text {
+        let Some(template) = path else {
+            return Text::literal("/");
+        };
+        let text = self.text(template, scope, Purpose::Plain);
+        if self.judges && !text.to_string().starts_with('/') {
+            let fault = self
+                .faults
+                .fault(template.span(), "the path of a request starts with `/`");
+            self.faults.push(fault);
+        }
+        text
+    }
+
+    fn containers(&mut self, kind: &WrittenCheckKind, scope: &Scope) -> Option<CheckKind> {
+        let WrittenCheckKind::Containers {
+            project,
+            service,
+            labels,
+            state,
+            count,
+            except_ours,
+        } = kind
+        else {
+            return None;
+        };
+        Some(CheckKind::Containers(ContainersCheck {
+            project: project.as_ref().map(|text| self.text(text, scope, Purpose::Plain)),
+            service: service.as_ref().map(|text| self.text(text, scope, Purpose::Plain)),
+            labels: self.texts(labels, scope),
+            state: state.clone(),
+            count: self.number(count, scope)?,
+            except_ours: *except_ours,
+        }))
+    }
+
+    fn host(&mut self, host: Option<&Template>, scope: &Scope) -> Text {
+        host.map_or_else(|| Text::literal(LOCAL), |host| self.text(host, scope, Purpose::Plain))
+    }
+
+    fn texts(&mut self, templates: &[Template], scope: &Scope) -> Vec<Text> {
+        templates
+            .iter()
+            .map(|text| self.text(text, scope, Purpose::Plain))
+            .collect()
+    }
+
+    fn text_match(&mut self, wanted: &WrittenMatch, scope: &Scope) -> TextMatch {
+        TextMatch {
+            equals: wanted
+                .equals
+                .as_ref()
+                .map(|text| self.text(text, scope, Purpose::Plain)),
+            contains: self.texts(&wanted.contains, scope),
+            lacks: self.texts(&wanted.lacks, scope),
+            regex: wanted.regex.clone(),
+        }
+    }
+
+    /// Renders a whole number; `None`, and a fault, where it is none of type `N`.
+    fn number<N: TryFrom<u64>>(&mut self, number: &WrittenNumber, scope: &Scope) -> Option<N> {
+        let template: &Spanned<String> = match number {
+            WrittenNumber::Given(number) => return N::try_from(*number).ok(),
+            WrittenNumber::Rendered(template) => template,
+        };
+        let before = self.faults.count();
+        let text = self.early(template, scope);
+        let number = text
+            .trim()
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| N::try_from(number).ok());
+        if number.is_none() && self.judges && self.faults.count() == before {
+            let fault = self.faults.fault(
+                template.span(),
+                format!("`{}` is not a number that fits here", text.trim()),
+            );
+            self.faults.push(fault);
+        }
+        number
+    }
+}

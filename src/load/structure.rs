@@ -1,0 +1,326 @@
+//! Judges a lab as a whole: names that are used twice or not at all, what waits for what, nodes that do not exist.
+
+use super::faults::Faults;
+use super::graph::{Graph, positions};
+use super::selection::selected;
+use super::suggest;
+use super::written::{WrittenCheck, WrittenCheckKind, WrittenLab, WrittenStep, WrittenTask};
+use crate::domain::{NodeName, TaskId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use toml::Spanned;
+
+/// What waits for what in a lab, by the positions of tasks and steps in the file.
+#[derive(Debug, Default)]
+pub(super) struct Structure {
+    tasks: Graph,
+    steps: Graph,
+    /// The number of steps in the tasks before each task.
+    offsets: Vec<usize>,
+}
+
+impl Structure {
+    /// Returns the tasks in an order in which each comes after what it needs.
+    pub(super) fn task_order(&self) -> Vec<usize> {
+        self.tasks.order()
+    }
+
+    /// Returns the steps of `task` in an order in which each comes after what it waits for.
+    pub(super) fn step_order(&self, task: usize, count: usize) -> Vec<usize> {
+        let start = self.offsets[task];
+        let order = self.steps.order();
+        order
+            .into_iter()
+            .filter(|index| (start..start + count).contains(index))
+            .map(|index| index - start)
+            .collect()
+    }
+
+    /// Returns the tasks that are done before `task`.
+    pub(super) fn tasks_before(&self, task: usize) -> BTreeSet<usize> {
+        self.tasks.ancestors(task)
+    }
+
+    /// Returns the steps of `task` itself that are done before its `step`.
+    pub(super) fn steps_before(&self, task: usize, step: usize) -> BTreeSet<usize> {
+        let start = self.offsets[task];
+        let before = self.steps.ancestors(start + step);
+        before
+            .into_iter()
+            .filter_map(|index| index.checked_sub(start))
+            .collect()
+    }
+}
+
+/// Judges `lab` as a whole.
+pub(super) fn examine(lab: &WrittenLab, faults: &mut Faults) -> Structure {
+    refuse_duplicates(
+        "node",
+        lab.nodes.iter().map(|node| (node.get_ref().as_str(), node.span())),
+        faults,
+    );
+    let task_ids = lab
+        .tasks
+        .iter()
+        .map(|task| (task.id.get_ref().as_str(), task.id.span()));
+    refuse_duplicates("task", task_ids, faults);
+    refuse_duplicates("step or verification", step_ids(lab), faults);
+    let tasks = examine_needs(lab, faults);
+    let mut structure = Structure {
+        tasks,
+        steps: Graph::default(),
+        offsets: offsets(lab),
+    };
+    structure.steps = examine_after(lab, &structure, faults);
+    examine_captures(lab, faults);
+    let nodes: Vec<NodeName> = lab.nodes.iter().map(|node| node.get_ref().clone()).collect();
+    for task in &lab.tasks {
+        examine_task(lab, task, &nodes, faults);
+    }
+    structure
+}
+
+fn offsets(lab: &WrittenLab) -> Vec<usize> {
+    let mut count = 0;
+    let mut offsets = Vec::new();
+    for task in &lab.tasks {
+        offsets.push(count);
+        count += task.steps.len();
+    }
+    offsets
+}
+
+fn step_ids(lab: &WrittenLab) -> impl Iterator<Item = (&str, Range<usize>)> {
+    lab.tasks.iter().flat_map(|task| {
+        let steps = task.steps.iter().map(|step| &step.id);
+        let verifications = task.verify.iter().map(|verification| &verification.id);
+        steps.chain(verifications).map(|id| (id.get_ref().as_str(), id.span()))
+    })
+}
+
+fn refuse_duplicates<'a>(what: &str, names: impl Iterator<Item = (&'a str, Range<usize>)>, faults: &mut Faults) {
+    let mut seen = BTreeMap::new();
+    for (name, place) in names {
+        let first: &mut Range<usize> = seen.entry(name).or_insert_with(|| place.clone());
+        if *first != place {
+            let text = &faults.source().text;
+            let line = 1 + text.get(..first.start).unwrap_or_default().matches('\n').count();
+            let fault = faults
+                .fault(place, format!("a second {what} is called `{name}`"))
+                .label(format!("the first is in line {line}"));
+            faults.push(fault);
+        }
+    }
+}
+
+fn unknown_task(task: &Spanned<TaskId>, lab: &WrittenLab, faults: &mut Faults) {
+    let name = task.get_ref().as_str();
+    let mut fault = faults
+        .fault(task.span(), format!("there is no task `{name}`"))
+        .label("not a task of this lab");
+    fault.hint = suggest::hint(name, lab.tasks.iter().map(|task| task.id.get_ref().as_str()));
+    faults.push(fault);
+}
+
+fn examine_needs(lab: &WrittenLab, faults: &mut Faults) -> Graph {
+    let index = positions(lab.tasks.iter().map(|task| task.id.get_ref().as_str()));
+    let mut edges = Vec::new();
+    for task in &lab.tasks {
+        let mut before = Vec::new();
+        for need in &task.needs {
+            match index.get(need.get_ref().as_str()) {
+                Some(position) => before.push(*position),
+                None => unknown_task(need, lab, faults),
+            }
+        }
+        edges.push(before);
+    }
+    let graph = Graph::new(edges);
+    for cycle in graph.cycles() {
+        let names: Vec<&str> = cycle
+            .iter()
+            .map(|task| lab.tasks[*task].id.get_ref().as_str())
+            .collect();
+        let place = cycle
+            .iter()
+            .flat_map(|task| &lab.tasks[*task].needs)
+            .find(|need| names.contains(&need.get_ref().as_str()));
+        let place = place.map_or(0..0, Spanned::span);
+        faults.push(faults.fault(place, format!("these tasks need each other: {}", circle(&names))));
+    }
+    graph
+}
+
+fn circle(names: &[&str]) -> String {
+    let mut names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.extend(names.first().cloned());
+    names.join(" needs ")
+}
+
+fn examine_after(lab: &WrittenLab, structure: &Structure, faults: &mut Faults) -> Graph {
+    let all: Vec<(usize, &WrittenStep)> = lab
+        .tasks
+        .iter()
+        .enumerate()
+        .flat_map(|(task, written)| written.steps.iter().map(move |step| (task, step)))
+        .collect();
+    let index = positions(all.iter().map(|(_, step)| step.id.get_ref().as_str()));
+    let mut edges = Vec::new();
+    for (position, (task, step)) in all.iter().enumerate() {
+        let Some(after) = &step.after else {
+            let is_first = structure.offsets[*task] == position;
+            edges.push(if is_first { Vec::new() } else { vec![position - 1] });
+            continue;
+        };
+        let mut before = Vec::new();
+        for entry in after {
+            let name = entry.get_ref().as_str();
+            let Some(found) = index.get(name) else {
+                let mut fault = faults
+                    .fault(entry.span(), format!("there is no step `{name}` to wait for"))
+                    .label("not a step of this lab");
+                fault.hint = suggest::hint(name, index.keys().copied());
+                faults.push(fault);
+                continue;
+            };
+            let other = all[*found].0;
+            if other != *task && !structure.tasks_before(*task).contains(&other) {
+                let needed = lab.tasks[other].id.get_ref();
+                let fault = faults
+                    .fault(
+                        entry.span(),
+                        format!("the step `{name}` belongs to `{needed}`, which this task does not need"),
+                    )
+                    .hint(format!("add `needs = [\"{needed}\"]` to the task"));
+                faults.push(fault);
+            }
+            before.push(*found);
+        }
+        edges.push(before);
+    }
+    let graph = Graph::new(edges);
+    for cycle in graph.cycles() {
+        refuse_cycle(&cycle, &all, faults);
+    }
+    graph
+}
+
+fn refuse_cycle(cycle: &[usize], all: &[(usize, &WrittenStep)], faults: &mut Faults) {
+    let names: Vec<&str> = cycle.iter().map(|step| all[*step].1.id.get_ref().as_str()).collect();
+    let entry = cycle
+        .iter()
+        .filter_map(|step| all[*step].1.after.as_ref())
+        .flatten()
+        .find(|entry| names.contains(&entry.get_ref().as_str()));
+    let place = entry.map_or_else(|| all[cycle[0]].1.id.span(), Spanned::span);
+    let fault = faults
+        .fault(
+            place,
+            format!(
+                "these steps wait for each other: {}",
+                circle(&names).replace(" needs ", " after ")
+            ),
+        )
+        .label("this closes the circle")
+        .hint("a step without `after` waits for the one before it in the file");
+    faults.push(fault);
+}
+
+fn examine_captures(lab: &WrittenLab, faults: &mut Faults) {
+    let mut seen: BTreeMap<&str, bool> = BTreeMap::new();
+    for step in lab.tasks.iter().flat_map(|task| &task.steps) {
+        for capture in &step.captures {
+            let is_optional = step.when.is_some();
+            // Two steps of which only one is done may capture the same value.
+            if seen
+                .insert(capture.name.get_ref(), is_optional)
+                .is_some_and(|other| !other || !is_optional)
+            {
+                let message = format!("`{}` is captured by two steps", capture.name.get_ref());
+                let fault = faults.fault(capture.name.span(), message);
+                faults.push(fault.hint("give it another name, or both steps a `when` so that only one is done"));
+            }
+        }
+    }
+}
+
+fn examine_task(lab: &WrittenLab, task: &WrittenTask, nodes: &[NodeName], faults: &mut Faults) {
+    let known = |id: &TaskId| lab.tasks.iter().any(|task| task.id.get_ref() == id);
+    if let Some(other) = task.superseded_by.as_ref().filter(|other| !known(other.get_ref())) {
+        unknown_task(other, lab, faults);
+    }
+    for step in &task.steps {
+        examine_selectors(&step.on, nodes, faults);
+        let has_output = step
+            .action
+            .as_ref()
+            .is_none_or(super::written::WrittenAction::has_output);
+        for check in &step.expect {
+            examine_check(lab, check, nodes, faults);
+            refuse_check_of_command(check, has_output, faults);
+        }
+    }
+    for verification in &task.verify {
+        examine_selectors(&verification.on, nodes, faults);
+        if let Some(check) = &verification.check {
+            examine_check(lab, check, nodes, faults);
+            refuse_check_of_command(check, false, faults);
+        }
+    }
+}
+
+fn examine_selectors(selectors: &[Spanned<String>], nodes: &[NodeName], faults: &mut Faults) {
+    for selector in selectors {
+        if !selected(selector.get_ref(), nodes, None).is_empty() {
+            continue;
+        }
+        let mut fault = faults
+            .fault(
+                selector.span(),
+                format!("`{}` is no node of this lab", selector.get_ref()),
+            )
+            .label("not among `nodes` of `[lab]`");
+        fault.hint = suggest::hint(selector.get_ref(), nodes.iter().map(NodeName::as_str));
+        faults.push(fault);
+    }
+}
+
+fn examine_check(lab: &WrittenLab, check: &WrittenCheck, nodes: &[NodeName], faults: &mut Faults) {
+    if let Some(on) = check.on.as_ref().filter(|on| !nodes.contains(on.get_ref())) {
+        let mut fault = faults
+            .fault(on.span(), format!("`{}` is no node of this lab", on.get_ref()))
+            .label("not among `nodes` of `[lab]`");
+        fault.hint = suggest::hint(on.get_ref().as_str(), nodes.iter().map(NodeName::as_str));
+        faults.push(fault);
+    }
+    if let Some(other) = &check.superseded_by
+        && !lab.tasks.iter().any(|task| task.id.get_ref() == other.get_ref())
+    {
+        unknown_task(other, lab, faults);
+    }
+}
+
+fn refuse_check_of_command(check: &WrittenCheck, has_output: bool, faults: &mut Faults) {
+    let judges_the_command = matches!(
+        check.kind,
+        Some(WrittenCheckKind::Exit(_) | WrittenCheckKind::Stdout(_) | WrittenCheckKind::Stderr(_))
+    );
+    if !judges_the_command {
+        return;
+    }
+    if !has_output {
+        let fault = faults
+            .fault(
+                check.place.clone(),
+                "there is no command here whose status or output could be judged",
+            )
+            .hint("use a `command` check, which brings its own command");
+        faults.push(fault);
+    }
+    if check.on.is_some() || check.within.is_some() {
+        let fault = faults
+            .fault(check.place.clone(), "a command is judged once, where it ran")
+            .label("`on` and `within` have no meaning here");
+        faults.push(fault);
+    }
+}

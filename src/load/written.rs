@@ -1,0 +1,241 @@
+//! A lab as it is written: every value where it stands in the file, texts not rendered yet.
+
+use crate::domain::{CaptureFrom, NodeName, StepId, TaskId, WhenDone};
+use std::ops::Range;
+use std::time::Duration;
+use toml::Spanned;
+
+/// A text with `{{ ... }}` in it, and the place of the TOML string it is written as.
+pub(super) type Template = Spanned<String>;
+
+/// A lab file.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenLab {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) summary: Option<String>,
+    pub(super) nodes: Vec<Spanned<NodeName>>,
+    pub(super) vars: Vec<WrittenValue>,
+    pub(super) images: Vec<WrittenValue>,
+    pub(super) secrets: Vec<WrittenValue>,
+    pub(super) tasks: Vec<WrittenTask>,
+}
+
+/// A variable, an image or a secret that a lab declares.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenValue {
+    pub(super) name: Spanned<String>,
+    pub(super) default: Option<String>,
+    pub(super) help: Option<String>,
+}
+
+/// A `[[task]]`.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenTask {
+    pub(super) id: Spanned<TaskId>,
+    pub(super) title: String,
+    pub(super) needs: Vec<Spanned<TaskId>>,
+    pub(super) superseded_by: Option<Spanned<TaskId>>,
+    pub(super) steps: Vec<WrittenStep>,
+    pub(super) verify: Vec<WrittenVerification>,
+    pub(super) links: Vec<WrittenLink>,
+}
+
+/// An entry of `links`.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenLink {
+    pub(super) label: String,
+    pub(super) address: Template,
+}
+
+/// A `[[task.verify]]`.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenVerification {
+    pub(super) id: Spanned<StepId>,
+    pub(super) title: String,
+    pub(super) on: Vec<Spanned<String>>,
+    pub(super) when: Option<Template>,
+    pub(super) check: Option<WrittenCheck>,
+}
+
+/// A `[[task.step]]`.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenStep {
+    pub(super) id: Spanned<StepId>,
+    pub(super) title: String,
+    pub(super) on: Vec<Spanned<String>>,
+    /// `None` where it was at fault.
+    pub(super) action: Option<WrittenAction>,
+    pub(super) environment: Vec<(Spanned<String>, Template)>,
+    pub(super) as_root: bool,
+    pub(super) timeout: Option<Duration>,
+    pub(super) captures: Vec<WrittenCapture>,
+    pub(super) after: Option<Vec<Spanned<StepId>>>,
+    pub(super) when: Option<Template>,
+    pub(super) when_done: WhenDone,
+    pub(super) undo: Vec<WrittenUndo>,
+    pub(super) expect: Vec<WrittenCheck>,
+}
+
+/// An entry of `capture`.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenCapture {
+    pub(super) name: Spanned<String>,
+    pub(super) from: CaptureFrom,
+    pub(super) secret: bool,
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub(super) enum WrittenAction {
+    Run {
+        command: WrittenCommand,
+        directory: Option<Template>,
+        stdin: Option<Template>,
+    },
+    Write(WrittenFile),
+    Clone {
+        repository: Template,
+        directory: Template,
+    },
+    Compose {
+        directory: Template,
+        file: Option<Template>,
+        project: Option<Template>,
+        arguments: Vec<Template>,
+    },
+    Provide {
+        image: Template,
+        upstream: Template,
+        stand_in: Template,
+    },
+    Wait,
+}
+
+/// A command.
+#[derive(Debug, Clone)]
+pub(super) enum WrittenCommand {
+    Argv(Vec<Template>),
+    Shell(Template),
+}
+
+/// What `write` writes.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenFile {
+    pub(super) path: Template,
+    pub(super) mode: Option<u32>,
+    pub(super) content: WrittenContent,
+}
+
+/// Where the content of a file comes from.
+#[derive(Debug, Clone)]
+pub(super) enum WrittenContent {
+    /// From the lab file.
+    Inline(Template),
+    /// From a template beside it.
+    Template(Spanned<String>),
+    /// From a folder beside it, some of whose files are templates.
+    Tree {
+        folder: Spanned<String>,
+        render: Vec<Spanned<String>>,
+    },
+}
+
+/// An entry of `undo`.
+#[derive(Debug, Clone)]
+pub(super) enum WrittenUndo {
+    Directory(Template),
+    File(Template),
+    Project(Template),
+    Images(Vec<Template>),
+    Container(Template),
+    Run { command: Vec<Template>, as_root: bool },
+}
+
+/// An entry of `expect`, or what a verification looks at.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenCheck {
+    pub(super) place: Range<usize>,
+    /// `None` where it was at fault.
+    pub(super) kind: Option<WrittenCheckKind>,
+    pub(super) on: Option<Spanned<NodeName>>,
+    pub(super) within: Option<Spanned<Duration>>,
+    pub(super) every: Option<Duration>,
+    pub(super) hint: Option<Template>,
+    pub(super) only_in_run: bool,
+    pub(super) superseded_by: Option<Spanned<TaskId>>,
+}
+
+/// What is checked.
+#[derive(Debug, Clone)]
+pub(super) enum WrittenCheckKind {
+    Exit(i32),
+    Stdout(WrittenMatch),
+    Stderr(WrittenMatch),
+    Command {
+        command: WrittenCommand,
+        as_root: bool,
+        exit: i32,
+        stdout: WrittenMatch,
+    },
+    File {
+        path: Template,
+        exists: bool,
+        content: WrittenMatch,
+        mode: Option<u32>,
+        owner: Option<String>,
+    },
+    Http {
+        host: Option<Template>,
+        port: WrittenNumber,
+        path: Option<Template>,
+        host_header: Option<Template>,
+        form: Vec<(String, Template)>,
+        status: u16,
+        body: WrittenMatch,
+    },
+    Engine {
+        labels: Vec<Template>,
+        default_options: bool,
+    },
+    Containers {
+        project: Option<Template>,
+        service: Option<Template>,
+        labels: Vec<Template>,
+        state: Option<String>,
+        count: WrittenNumber,
+        except_ours: bool,
+    },
+    Images {
+        present: Vec<Template>,
+        absent: Vec<Template>,
+    },
+    Port {
+        host: Option<Template>,
+        port: WrittenNumber,
+        open: bool,
+    },
+}
+
+/// What a text must be like.
+#[derive(Debug, Clone, Default)]
+pub(super) struct WrittenMatch {
+    pub(super) equals: Option<Template>,
+    pub(super) contains: Vec<Template>,
+    pub(super) lacks: Vec<Template>,
+    pub(super) regex: Option<String>,
+}
+
+/// A whole number, or a text that is rendered to one.
+#[derive(Debug, Clone)]
+pub(super) enum WrittenNumber {
+    Given(u64),
+    Rendered(Template),
+}
+
+impl WrittenAction {
+    /// Says whether it runs one command, whose status and output a check can judge.
+    pub(super) fn has_output(&self) -> bool {
+        matches!(self, Self::Run { .. } | Self::Compose { .. })
+    }
+}
