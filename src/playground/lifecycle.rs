@@ -186,6 +186,7 @@ impl Playground {
         }
         let is_usable = |container: &Found| {
             has_network
+                && !container.is_half_made
                 && marks
                     .iter()
                     .any(|(node, mark)| container.node == *node && container.keys_mark == *mark)
