@@ -2,7 +2,11 @@
 //!
 //! Runs where LABCTL_TEST_PLAYGROUND=1 says that an engine is there; elsewhere it says that it did nothing.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on must fail where it stands")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails where it stands, and says when it did nothing"
+)]
 
 use labctl::domain::NodeName;
 use labctl::playground::{NodeState, Playground, PlaygroundError, PlaygroundStatus, Progress};
