@@ -71,7 +71,11 @@ impl Wanted<'_> {
         HostConfig {
             network_mode: Some(self.network.id.clone()),
             cap_add: Some(self.capabilities.to_vec()),
-            security_opt: Some(vec!["seccomp=unconfined".to_owned(), "apparmor=unconfined".to_owned()]),
+            security_opt: Some(vec![
+                "seccomp=unconfined".to_owned(),
+                "apparmor=unconfined".to_owned(),
+                "label=disable".to_owned(),
+            ]),
             masked_paths: Some(Vec::new()),
             readonly_paths: Some(Vec::new()),
             cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),

@@ -3,6 +3,7 @@
 use super::PlaygroundError;
 use super::engine::Engine;
 use super::progress::{Listener, Progress};
+use rustix::process::Pid;
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::io::Write;
@@ -78,9 +79,10 @@ async fn run_recipe(engine: &Engine, listener: &Listener<'_>, part: &str) -> Res
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    let mut child = command.spawn().map_err(cannot_start)?;
+        .stderr(Stdio::piped());
+    // A group of its own, so that giving up ends the package manager too and not just the shell above it.
+    let mut child = command.process_group(0).spawn().map_err(cannot_start)?;
+    let _group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
     let mut last = VecDeque::new();
     let followed = timeout(LIMIT, follow(&mut child, listener, &mut last)).await;
     let output = last.into_iter().collect::<Vec<_>>().join("\n");
@@ -89,6 +91,18 @@ async fn run_recipe(engine: &Engine, listener: &Listener<'_>, part: &str) -> Res
         Ok(Ok(status)) => Err(failed(status.to_string(), output)),
         Ok(Err(error)) => Err(failed(error.to_string(), output)),
         Err(_) => Err(failed(format!("it was not done after {} s", LIMIT.as_secs()), output)),
+    }
+}
+
+/// The process group of a recipe; what is left of it ends when this is dropped.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // Nothing left to end is the usual case.
+            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::TERM);
+        }
     }
 }
 
@@ -127,5 +141,34 @@ mod tests {
             .unwrap();
         let version = String::from_utf8(output.stdout).unwrap();
         assert_eq!(node_image(), format!("labctl/playground-node:{}", version.trim()));
+    }
+
+    #[tokio::test]
+    async fn giving_up_ends_what_the_recipe_started_too() {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "sleep 300 & echo $! >&2; wait"])
+            .stderr(Stdio::piped());
+        let mut child = command.process_group(0).spawn().unwrap();
+        let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap())
+            .read_line(&mut line)
+            .await
+            .unwrap();
+        let stat = format!("/proc/{}/stat", line.trim());
+        assert!(std::path::Path::new(&stat).exists());
+        drop(group);
+        child.wait().await.unwrap();
+        let ended = || std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        while !ended() {
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "the grandchild {} still runs",
+                line.trim()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
