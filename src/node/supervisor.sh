@@ -171,7 +171,7 @@ judge() {
 # keep NEW ID DEADLINE CAP GRACE
 keep() {
     record=$1 deadline=$3 cap=$4 grace=$5
-    marker=${home##*/}/$2
+    marker=$records/$2
     refusal="labctl:$marker: "
     note_self "$record/keeper"
     # The claim: whoever renames first runs it. The other finds a directory that is not empty.
@@ -268,7 +268,7 @@ send() {
 }
 
 lose() {
-    marker=${home##*/}/$1
+    marker=$records/$1
     ! is_alive "$record/watch" || kill -s HUP "$noted" 2>/dev/null
     slay "$record" 2
     rm -f -- "$record/spec" "$record/stdin"

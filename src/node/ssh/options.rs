@@ -1,0 +1,74 @@
+//! What all connections of a run share.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The longest path a unix socket may have, less what ssh adds to it while it makes one and what we add to tell sockets
+/// apart.
+const LONGEST: usize = 104 - 17 - 8;
+
+/// What all connections of a run share.
+#[derive(Debug, Clone)]
+pub struct SshOptions {
+    /// Where the sockets of this run live: a directory of its own, open to nobody else, with a short path. See
+    /// [`ControlDirectory`].
+    pub control_directory: PathBuf,
+    /// The directory on the nodes that holds one directory per instance.
+    pub node_directory: String,
+}
+
+impl SshOptions {
+    /// Returns the usual options with sockets in `control_directory`.
+    pub fn new(control_directory: impl Into<PathBuf>) -> Self {
+        Self {
+            control_directory: control_directory.into(),
+            node_directory: "/var/lib/labctl".to_owned(),
+        }
+    }
+}
+
+/// A directory for the sockets of one run; removed when dropped.
+#[derive(Debug)]
+pub struct ControlDirectory(tempfile::TempDir);
+
+impl ControlDirectory {
+    /// Makes a directory that only this user may enter, under `XDG_RUNTIME_DIR` or `/tmp`.
+    pub fn create() -> io::Result<Self> {
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let candidates = runtime.into_iter().chain([PathBuf::from("/tmp")]);
+        let mut last = io::Error::other("no place for sockets");
+        for parent in candidates {
+            match tempfile::Builder::new().prefix("labctl-").tempdir_in(&parent) {
+                Ok(directory) if is_short(directory.path()) => return Ok(Self(directory)),
+                Ok(directory) => last = io::Error::other(format!("{} is too long", directory.path().display())),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Returns its path.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// Says whether sockets fit into `directory`.
+pub(super) fn is_short(directory: &Path) -> bool {
+    directory.as_os_str().len() <= LONGEST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_control_directory_is_private_and_goes_away() {
+        let directory = ControlDirectory::create().unwrap();
+        let path = directory.path().to_owned();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        drop(directory);
+        assert!(!path.exists());
+    }
+}

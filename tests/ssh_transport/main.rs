@@ -1,0 +1,12 @@
+//! The ssh transport against a real sshd on this machine's loopback.
+//!
+//! Responsible for the way to a node: connections that fail, break and freeze. What the supervisor does once it is
+//! there has tests of its own.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod connecting;
+mod execs;
+mod files;
+mod looks;
+mod server;
+mod ways;
