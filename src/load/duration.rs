@@ -25,12 +25,21 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, InvalidDuration> {
     let signed: SignedDuration = text
         .trim()
         .parse()
-        .map_err(|error: jiff::Error| InvalidDuration::NotUnderstood(error.to_string()))?;
+        .map_err(|error: jiff::Error| InvalidDuration::NotUnderstood(reason(&error.to_string())))?;
     let duration = Duration::try_from(signed).map_err(|_| InvalidDuration::Negative)?;
     if duration > LONGEST {
         return Err(InvalidDuration::TooLong);
     }
     Ok(duration)
+}
+
+/// Shortens what jiff says to the text that it did not understand, where it names one.
+fn reason(message: &str) -> String {
+    let rest = message.split_once("unparsed input \"").map(|(_, rest)| rest);
+    match rest.and_then(|rest| rest.split_once('"')) {
+        Some((rest, _)) => format!("`{rest}` makes no sense here"),
+        None => "it needs numbers with units".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -30,6 +30,21 @@ impl Faults {
         Diagnostic::new(message).at(&self.source, range)
     }
 
+    /// Makes a fault at `range` of the file, where the text is a secret and must not be shown.
+    pub(super) fn secret_fault(&self, range: Range<usize>, message: impl Into<String>) -> Diagnostic {
+        let mut text = self.source.text.clone();
+        if text.get(range.clone()).is_some_and(|secret| !secret.contains('\n')) {
+            text.replace_range(range.clone(), &"*".repeat(range.len()));
+        } else {
+            text.truncate(0);
+        }
+        let masked = Arc::new(SourceText {
+            name: self.source.name.clone(),
+            text,
+        });
+        Diagnostic::new(message).at(&masked, range)
+    }
+
     /// Adds `fault`.
     pub(super) fn push(&mut self, fault: Diagnostic) {
         self.found.push(fault);
@@ -67,7 +82,7 @@ impl Faults {
             }
         }
         let order = |fault: &Diagnostic| match &fault.place {
-            Some((place, range)) if *place == source => (0, String::new(), range.start),
+            Some((place, range)) if place.name == source.name => (0, String::new(), range.start),
             Some((place, range)) => (1, place.name.clone(), range.start),
             None => (2, String::new(), 0),
         };

@@ -39,6 +39,13 @@ pub(super) struct Fields<'a> {
     place: Range<usize>,
     table: &'a DeTable<'a>,
     known: Vec<&'static str>,
+    missing: Vec<Missing>,
+}
+
+/// A key that is not there. It is told at the end, and only where no other key was meant to be it.
+struct Missing {
+    keys: Vec<&'static str>,
+    fault: Diagnostic,
 }
 
 impl<'a> Fields<'a> {
@@ -49,6 +56,7 @@ impl<'a> Fields<'a> {
             place,
             table,
             known: Vec::new(),
+            missing: Vec::new(),
         }
     }
 
@@ -98,7 +106,7 @@ impl<'a> Fields<'a> {
             let fault = faults
                 .fault(self.place(), format!("{} needs `{key}`", self.what))
                 .label(format!("`{key}` is missing here"));
-            faults.push(fault);
+            self.miss(vec![key], fault);
         }
         value
     }
@@ -197,7 +205,8 @@ impl<'a> Fields<'a> {
             [one] => Some(one),
             [] => {
                 let message = format!("{} needs exactly one of {}", self.what, suggest::listed(kinds));
-                faults.push(faults.fault(self.place(), message).label("none of them is here"));
+                let fault = faults.fault(self.place(), message).label("none of them is here");
+                self.miss(kinds.to_vec(), fault);
                 None
             }
             [first, second, ..] => {
@@ -212,18 +221,32 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Ends the reading: every key that nobody asked for is a fault.
-    pub(super) fn finish(self, faults: &mut Faults) {
+    /// Notes that none of `keys` is there; `fault` is told in the end.
+    pub(super) fn miss(&mut self, keys: Vec<&'static str>, fault: Diagnostic) {
+        self.missing.push(Missing { keys, fault });
+    }
+
+    /// Ends the reading: every key that nobody asked for is a fault, as is every key that is missing.
+    pub(super) fn finish(mut self, faults: &mut Faults) {
         for (key, _) in self.table.iter() {
             if self.known.iter().any(|known| known == key.get_ref()) {
                 continue;
             }
+            let wanted = self.missing.iter().flat_map(|missing| &missing.keys).copied();
+            let meant = suggest::nearest(key.get_ref(), wanted);
             let mut fault = faults
                 .fault(key.span(), format!("{} has no key `{}`", self.what, key.get_ref()))
                 .label("not known here");
-            fault.hint = suggest::hint(key.get_ref(), self.known.iter().copied());
+            fault.hint = match meant {
+                Some(meant) => Some(format!("did you mean `{meant}`?")),
+                None => suggest::hint(key.get_ref(), self.known.iter().copied()),
+            };
             faults.push(fault);
+            if let Some(meant) = meant {
+                self.missing.retain(|missing| !missing.keys.contains(&meant));
+            }
         }
+        faults.extend(self.missing.into_iter().map(|missing| missing.fault));
     }
 }
 

@@ -28,6 +28,15 @@ impl Graph {
         order
     }
 
+    /// Returns the order, with what it leaves out at its end.
+    pub(super) fn complete_order(&self) -> Vec<usize> {
+        let mut order = self.order();
+        let left = (0..self.waits_for.len()).filter(|index| !order.contains(index));
+        let left: Vec<usize> = left.collect();
+        order.extend(left);
+        order
+    }
+
     /// Returns one cycle for every group of things that wait for each other.
     pub(super) fn cycles(&self) -> Vec<Vec<usize>> {
         let ordered: BTreeSet<usize> = self.order().into_iter().collect();

@@ -175,7 +175,7 @@ fn read_secrets(fields: &mut Fields<'_>, folder: &Path, faults: &mut Faults) -> 
     for (name, value) in entries {
         if let DeValue::String(_) = value.get_ref() {
             let fault = faults
-                .fault(
+                .secret_fault(
                     value.span(),
                     format!("the secret `{}` stands in the inventory", name.get_ref()),
                 )
@@ -226,7 +226,7 @@ fn read_registry(value: &Value<'_>, secrets: &BTreeMap<String, SecretSource>, fa
     {
         // The text is not repeated here: it could be the password itself.
         let mut fault = faults
-            .fault(password.span(), "`password` must name an entry of `[secrets]`")
+            .secret_fault(password.span(), "`password` must name an entry of `[secrets]`")
             .label("no secret of this name");
         let nearest = suggest::nearest(password.get_ref(), secrets.keys().map(String::as_str));
         fault.hint = nearest.map(|name| format!("did you mean `{name}`?"));

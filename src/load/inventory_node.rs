@@ -143,7 +143,7 @@ impl<'f> NodeReader<'f> {
                 .fault(fields.place(), "a node needs `private_ip`")
                 .label("`private_ip` is missing here")
                 .hint("it is what the nodes call each other by: on EC2 the 10.x address, or a DNS name");
-            faults.push(fault);
+            fields.miss(vec!["private_ip"], fault);
             return None;
         }
         let text = read_host(fields, "private_ip", faults)?;

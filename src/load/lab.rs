@@ -145,9 +145,7 @@ fn outline<'a>(id: &'a Spanned<StepId>, title: &'a str, on: &'a [Spanned<String>
 pub fn parse_lab(source: &LabSource) -> Result<LabDefinition, Diagnostics> {
     let document = parse_document(source.text())?;
     let mut faults = Faults::new(source.text());
-    let Some(written) = read_lab(document.get_ref(), &mut faults) else {
-        return faults.finish(None);
-    };
+    let written = read_lab(document.get_ref(), &mut faults);
     let structure = examine(&written, &mut faults);
     let definition = LabDefinition {
         source: source.clone(),

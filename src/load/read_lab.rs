@@ -13,11 +13,12 @@ use toml::de::{DeTable, DeValue};
 pub(super) const FORMAT: i64 = 1;
 
 /// Reads the lab file `document`; what is at fault is left out and told in `faults`.
-pub(super) fn read_lab(document: &DeTable<'_>, faults: &mut Faults) -> Option<WrittenLab> {
+pub(super) fn read_lab(document: &DeTable<'_>, faults: &mut Faults) -> WrittenLab {
     let mut fields = Fields::new("the lab file", 0..0, document);
     let header = fields
         .require("lab", faults)
-        .and_then(|value| read_header(value, faults));
+        .and_then(|value| read_header(value, faults))
+        .unwrap_or_default();
     let vars = read_values(&mut fields, "vars", faults);
     let images = read_values(&mut fields, "images", faults);
     let secrets = read_values(&mut fields, "secrets", faults);
@@ -31,8 +32,7 @@ pub(super) fn read_lab(document: &DeTable<'_>, faults: &mut Faults) -> Option<Wr
         );
     }
     fields.finish(faults);
-    let header = header?;
-    Some(WrittenLab {
+    WrittenLab {
         id: header.id,
         title: header.title,
         summary: header.summary,
@@ -41,9 +41,10 @@ pub(super) fn read_lab(document: &DeTable<'_>, faults: &mut Faults) -> Option<Wr
         images,
         secrets,
         tasks,
-    })
+    }
 }
 
+#[derive(Default)]
 struct Header {
     id: String,
     title: String,
@@ -53,8 +54,12 @@ struct Header {
 
 fn read_header(value: &Value<'_>, faults: &mut Faults) -> Option<Header> {
     let mut fields = Fields::of("`[lab]`", value, faults)?;
-    if fields.require("format", faults).is_some() {
-        fields.number("format", FORMAT..=FORMAT, faults);
+    fields.require("format", faults);
+    if let Some(format) = fields.number("format", 1..=i64::MAX, faults)
+        && *format.get_ref() != FORMAT
+    {
+        let message = format!("this labctl reads labs of format {FORMAT}");
+        faults.push(faults.fault(format.span(), message).label("written for another labctl"));
     }
     let id = fields.required_text("id", faults);
     let title = fields.required_text("title", faults);
@@ -70,14 +75,27 @@ fn read_header(value: &Value<'_>, faults: &mut Faults) -> Option<Header> {
         faults.push(faults.fault(fields.key_place("nodes"), "a lab needs at least one node"));
     }
     fields.finish(faults);
-    // A lab's id becomes part of paths and labels, as a task's does.
-    let id = id.and_then(|id| name(id, TaskId::new, faults))?;
+    if let Some(id) = &id
+        && !is_plain(id.get_ref())
+    {
+        let message = format!("`{}` is no valid lab id", id.get_ref());
+        faults.push(
+            faults
+                .fault(id.span(), message)
+                .label("use letters, digits, `.`, `_` and `-`"),
+        );
+    }
     Some(Header {
-        id: id.get_ref().as_str().to_owned(),
-        title: title?.into_inner(),
+        id: id.map(Spanned::into_inner).unwrap_or_default(),
+        title: title.map(Spanned::into_inner).unwrap_or_default(),
         summary: summary.map(Spanned::into_inner),
         nodes,
     })
+}
+
+/// Says whether `id` can be a part of paths and labels, as a task's can.
+fn is_plain(id: &str) -> bool {
+    TaskId::new(id).is_ok()
 }
 
 /// Accepts `text` as a name of the kind that `parse` makes.

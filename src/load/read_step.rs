@@ -3,7 +3,7 @@
 use super::faults::Faults;
 use super::fields::{self, Fields, Value};
 use super::read_check::{compile, read_checks};
-use super::read_lab::{identifier, name};
+use super::read_lab::{identifier, is_identifier, name};
 use super::written::{
     Template, WrittenAction, WrittenCapture, WrittenCommand, WrittenContent, WrittenFile, WrittenStep, WrittenUndo,
 };
@@ -30,7 +30,8 @@ pub(super) fn read_step(value: &Value<'_>, task_on: &[Spanned<String>], faults: 
     let on = read_on(&mut fields, task_on, faults);
     let timeout = fields.duration("timeout", faults);
     refuse_zero(timeout.as_ref(), faults);
-    let expect = read_checks(&mut fields, faults);
+    let (before, expect) = (faults.count(), read_checks(&mut fields, faults));
+    let checks_are_right = faults.count() == before;
     let environment = read_environment(&mut fields, faults);
     let captures = read_captures(&mut fields, faults);
     let undo = read_undo(&mut fields, faults);
@@ -43,7 +44,7 @@ pub(super) fn read_step(value: &Value<'_>, task_on: &[Spanned<String>], faults: 
         judge_modifiers(&fields, action, faults);
         require_undo(&fields, action, undo.is_some(), faults);
     }
-    if expect.is_empty() {
+    if expect.is_empty() && checks_are_right {
         let fault = faults
             .fault(fields.place(), "a step without a check")
             .label("nothing would prove that it did what it should")
@@ -99,7 +100,10 @@ fn refuse_zero(duration: Option<&Spanned<Duration>>, faults: &mut Faults) {
 fn read_environment(fields: &mut Fields<'_>, faults: &mut Faults) -> Vec<(Spanned<String>, Template)> {
     let mut environment = Vec::new();
     for (key, value) in fields.entries("env", faults) {
-        identifier(&key, faults);
+        if !is_identifier(key.get_ref()) {
+            let message = format!("no environment variable is called `{}`", key.get_ref());
+            faults.push(faults.fault(key.span(), message).label("use letters, digits and `_`"));
+        }
         if let Some(text) = fields::as_text(value, faults) {
             environment.push((key, text));
         }

@@ -5,10 +5,10 @@ use super::faults::Faults;
 use super::lab::LabDefinition;
 use super::position::Located;
 use super::selection::selected;
-use super::template::{Capturing, Purpose, Renderer, Scope};
+use super::template::{Purpose, Renderer, Scope};
 use super::written::{Template, WrittenStep, WrittenTask, WrittenVerification};
 use crate::domain::{
-    Capture, Diagnostic, Facts, Inventory, Lab, NodeName, Part, Step, StepId, StepOnNode, Task, Text, Verification,
+    Capture, Diagnostic, Facts, Inventory, Lab, NodeName, Part, Step, StepOnNode, Task, Text, Verification,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
@@ -22,7 +22,7 @@ pub(super) struct Resolver<'a> {
     pub(super) faults: Faults,
     renderer: Renderer,
     /// The nodes of each step of each task where it is not left out.
-    active: Vec<Vec<Vec<NodeName>>>,
+    pub(super) active: Vec<Vec<Vec<NodeName>>>,
     is_sample: bool,
     /// Whether rendered texts are judged; those of a step that is left out need not make sense.
     pub(super) judges: bool,
@@ -174,8 +174,9 @@ impl<'a> Resolver<'a> {
             (name.get_ref().clone(), text)
         });
         let environment = environment.collect();
-        let (action, mut undo) = self.action(step.action.as_ref(), &scene)?;
-        undo.extend(step.undo.iter().filter_map(|undo| self.undo(undo, &scene)));
+        // What follows is rendered even where the action is at fault, so that its faults are told as well.
+        let action = self.action(step.action.as_ref(), &scene);
+        let own_undo: Vec<_> = step.undo.iter().filter_map(|undo| self.undo(undo, &scene)).collect();
         let checks = step.expect.iter();
         let expect = checks
             .filter_map(|check| self.check(check, scene.late(), node, task))
@@ -185,6 +186,8 @@ impl<'a> Resolver<'a> {
             from: capture.from.clone(),
             secret: capture.secret,
         });
+        let (action, mut undo) = action?;
+        undo.extend(own_undo);
         let timeout = step
             .timeout
             .unwrap_or_else(|| super::resolve_action::default_timeout(&action));
@@ -255,102 +258,6 @@ impl<'a> Resolver<'a> {
             }
         }
         active
-    }
-
-    fn scene<'s>(&self, task: usize, step: usize, node: &'s NodeName) -> Scene<'s> {
-        let structure = &self.definition.structure;
-        let mut done: BTreeSet<(usize, usize)> = structure
-            .steps_before(task, step)
-            .into_iter()
-            .map(|other| (task, other))
-            .collect();
-        done.extend(self.steps_of(&structure.tasks_before(task)));
-        let scope =
-            |done: &BTreeSet<(usize, usize)>| Scope::new(self.values.on(node), self.captures(done), self.secrets());
-        let before = scope(&done);
-        let captures_itself = !self.definition.written.tasks[task].steps[step].captures.is_empty();
-        let after = captures_itself.then(|| {
-            done.insert((task, step));
-            scope(&done)
-        });
-        Scene { node, before, after }
-    }
-
-    fn steps_of(&self, tasks: &BTreeSet<usize>) -> Vec<(usize, usize)> {
-        let written = &self.definition.written.tasks;
-        tasks
-            .iter()
-            .flat_map(|task| (0..written[*task].steps.len()).map(|step| (*task, step)))
-            .collect()
-    }
-
-    fn captures_after(&self, task: usize) -> BTreeMap<String, Capturing> {
-        let mut tasks = self.definition.structure.tasks_before(task);
-        tasks.insert(task);
-        self.captures(&self.steps_of(&tasks).into_iter().collect())
-    }
-
-    /// Says of every captured value whether one of the steps that are `done` captures it.
-    fn captures(&self, done: &BTreeSet<(usize, usize)>) -> BTreeMap<String, Capturing> {
-        let mut captures = BTreeMap::new();
-        for (task_index, task) in self.definition.written.tasks.iter().enumerate() {
-            for (step_index, step) in task.steps.iter().enumerate() {
-                for capture in &step.captures {
-                    let is_active = !self.active[task_index][step_index].is_empty() || !self.judges;
-                    let name = capture.name.get_ref().clone();
-                    if done.contains(&(task_index, step_index)) && is_active {
-                        captures.insert(name, Capturing::Done { secret: capture.secret });
-                    } else {
-                        let step = step.id.get_ref().to_string();
-                        captures.entry(name).or_insert(Capturing::Later { step });
-                    }
-                }
-            }
-        }
-        captures
-    }
-
-    fn secrets(&self) -> BTreeMap<String, bool> {
-        let secrets = self.definition.written.secrets.iter();
-        secrets
-            .map(|secret| {
-                let name = secret.name.get_ref();
-                (name.clone(), self.inventory.secrets.contains_key(name))
-            })
-            .collect()
-    }
-
-    /// Returns the steps that a step waits for; where one of them is left out, those that it waits for.
-    fn after(&self, task: usize, step: usize) -> Vec<StepId> {
-        let mut found = Vec::new();
-        let mut seen = BTreeSet::new();
-        let mut open = self.waits_for(task, step);
-        open.reverse();
-        while let Some((task, step)) = open.pop() {
-            if !seen.insert((task, step)) {
-                continue;
-            }
-            if self.active[task][step].is_empty() {
-                open.extend(self.waits_for(task, step));
-            } else {
-                found.push(self.definition.written.tasks[task].steps[step].id.get_ref().clone());
-            }
-        }
-        found
-    }
-
-    fn waits_for(&self, task: usize, step: usize) -> Vec<(usize, usize)> {
-        let tasks = &self.definition.written.tasks;
-        let Some(after) = &tasks[task].steps[step].after else {
-            return step.checked_sub(1).map(|before| (task, before)).into_iter().collect();
-        };
-        let position = |id: &StepId| {
-            tasks.iter().enumerate().find_map(|(task, written)| {
-                let step = written.steps.iter().position(|step| step.id.get_ref() == id)?;
-                Some((task, step))
-            })
-        };
-        after.iter().filter_map(|id| position(id.get_ref())).collect()
     }
 
     /// Renders `template`; an empty text where it is at fault.

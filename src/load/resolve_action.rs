@@ -10,6 +10,19 @@ use crate::domain::{Action, CommandText, FileText, NodeName, Part, Text, UndoTex
 use std::time::Duration;
 use toml::Spanned;
 
+/// Returns the path `name` below the directory `root`.
+fn below(root: &Text, name: &str) -> Text {
+    let mut parts = root.clone().into_parts();
+    match parts.last_mut() {
+        Some(Part::Literal(last)) => {
+            let end = last.trim_end_matches('/').len();
+            last.replace_range(end.., &format!("/{name}"));
+        }
+        _ => parts.push(Part::Literal(format!("/{name}"))),
+    }
+    Text::new(parts)
+}
+
 /// Returns how long `action` may take where the lab does not say.
 pub(super) fn default_timeout(action: &Action) -> Duration {
     Duration::from_secs(match action {
@@ -207,9 +220,7 @@ impl Resolver<'_> {
         for path in &paths {
             let is_template = render.iter().any(|name| name.get_ref() == path);
             let content = self.template_file(folder, &format!("{folder_name}/{path}"), is_template, scope);
-            let mut parts = root.clone().into_parts();
-            parts.push(Part::Literal(format!("/{path}")));
-            files.push((Text::new(parts), content));
+            files.push((below(root, path), content));
         }
         files
     }

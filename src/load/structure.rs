@@ -20,15 +20,16 @@ pub(super) struct Structure {
 }
 
 impl Structure {
-    /// Returns the tasks in an order in which each comes after what it needs.
+    /// Returns the tasks in an order in which each comes after what it needs; those that need each other come last.
     pub(super) fn task_order(&self) -> Vec<usize> {
-        self.tasks.order()
+        self.tasks.complete_order()
     }
 
-    /// Returns the steps of `task` in an order in which each comes after what it waits for.
+    /// Returns the `count` steps of `task` in an order in which each comes after what it waits for; those that wait for
+    /// each other come last.
     pub(super) fn step_order(&self, task: usize, count: usize) -> Vec<usize> {
         let start = self.offsets[task];
-        let order = self.steps.order();
+        let order = self.steps.complete_order();
         order
             .into_iter()
             .filter(|index| (start..start + count).contains(index))
@@ -230,6 +231,10 @@ fn examine_captures(lab: &WrittenLab, faults: &mut Faults) {
     let mut seen: BTreeMap<&str, bool> = BTreeMap::new();
     for step in lab.tasks.iter().flat_map(|task| &task.steps) {
         for capture in &step.captures {
+            let name = capture.name.get_ref();
+            if lab.secrets.iter().any(|secret| secret.name.get_ref() == name) {
+                faults.push(faults.fault(capture.name.span(), format!("`{name}` is a secret of the lab already")));
+            }
             let is_optional = step.when.is_some();
             // Two steps of which only one is done may capture the same value.
             if seen

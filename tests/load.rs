@@ -1,0 +1,444 @@
+//! Labs and inventories as people write them, good and bad: what is read, and how every fault is told.
+//!
+//! `tests/load/labs` and `tests/load/inventories` hold files with faults in them; each has a snapshot of everything that
+//! is said about it.
+#![expect(clippy::unwrap_used, reason = "the functions that tests share are tests, too")]
+
+use labctl::diagnostics::render_diagnostics;
+use labctl::domain::{
+    Action, CheckKind, ComposeFacts, ComposeFlavour, Diagnostics, EngineOptions, Facts, InitSystem, Inventory, Lab,
+    Login, LoginFacts, Node, NodeName, OptionsSource, OsFacts, SecretSource, SourceText, StepOnNode, ToolFacts,
+    UndoText,
+};
+use labctl::load::{self, InventoryDraft, LabDefinition, LabSource, NodeDraft, ResolveContext};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+fn facts(flavour: ComposeFlavour) -> Facts {
+    Facts {
+        login: LoginFacts {
+            user: "ubuntu".into(),
+            uid: 1000,
+            home: "/home/ubuntu".into(),
+            root: true,
+            may_use_engine: true,
+        },
+        os: OsFacts {
+            id: "debian".into(),
+            version: Some("12".into()),
+            name: "Debian GNU/Linux 12 (bookworm)".into(),
+            arch: "x86_64".into(),
+            kernel: "6.1.0".into(),
+        },
+        init: InitSystem::Sysvinit,
+        engine: None,
+        engine_problem: None,
+        compose: Some(ComposeFacts {
+            flavour,
+            version: if flavour == ComposeFlavour::V1 {
+                "1.29.2".into()
+            } else {
+                "2.40.3".into()
+            },
+        }),
+        engine_options: EngineOptions {
+            source: OptionsSource::DefaultsFile,
+            docker_opts: Vec::new(),
+            daemon_json: false,
+            daemon_json_keys: Vec::new(),
+            running: Vec::new(),
+        },
+        tools: ToolFacts::default(),
+        docker_host: None,
+        free_disk: None,
+        instances: None,
+    }
+}
+
+fn inventory() -> Inventory {
+    let node = |index: usize| Node {
+        name: NodeName::new(format!("node-{index}")).unwrap(),
+        private_ip: format!("10.0.0.1{index}"),
+        address: format!("10.0.0.1{index}"),
+        public_address: (index == 0).then(|| "203.0.113.10".into()),
+        groups: if index == 0 { vec![] } else { vec!["cluster".into()] },
+        vars: BTreeMap::new(),
+        login: Login::default(),
+    };
+    Inventory {
+        source: "a test".into(),
+        nodes: (0..3).map(node).collect(),
+        vars: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        registry: None,
+        images: BTreeMap::new(),
+    }
+}
+
+fn parse(text: &str) -> Result<LabDefinition, Diagnostics> {
+    load::parse_lab(&LabSource::from_text("lab.toml", text, &[]))
+}
+
+fn resolve_with(definition: &LabDefinition, inventory: &Inventory, vars: &[(&str, &str)]) -> Result<Lab, Diagnostics> {
+    let facts = definition
+        .nodes()
+        .map(|node| (node.clone(), facts(ComposeFlavour::V1)))
+        .collect();
+    let vars = vars
+        .iter()
+        .map(|(name, value)| ((*name).into(), (*value).into()))
+        .collect();
+    let context = ResolveContext {
+        instance: "lab2-test".into(),
+        inventory_places: None,
+    };
+    load::resolve(definition, inventory, &facts, &vars, &context)
+}
+
+/// Reads a lab of one task with `steps` and renders it.
+fn lab_of(steps: &str) -> Result<Lab, Diagnostics> {
+    let text = format!(
+        "[lab]\nformat = 1\nid = \"small\"\ntitle = \"Small\"\nnodes = [\"node-0\", \"node-1\", \"node-2\"]\n\
+         [vars.greeting]\ndefault = \"it's $HOME\"\n\
+         [secrets.password]\nhelp = \"a password\"\n\
+         [[task]]\nid = \"task1\"\ntitle = \"Task\"\non = \"node-0\"\n{steps}"
+    );
+    let mut inventory = inventory();
+    inventory
+        .secrets
+        .insert("password".into(), SecretSource::Env("PASSWORD".into()));
+    resolve_with(&parse(&text)?, &inventory, &[])
+}
+
+fn told(result: Result<Lab, Diagnostics>) -> String {
+    match result {
+        Ok(_) => "no fault was found".into(),
+        Err(faults) => render_diagnostics(&faults, false),
+    }
+}
+
+fn first(lab: &Lab) -> &StepOnNode {
+    &lab.tasks[0].steps[0].on[0]
+}
+
+#[test]
+fn the_built_in_lab_is_right_for_every_compose() {
+    let source = load::find_lab(None, Path::new("/nonexistent")).unwrap();
+    let definition = load::parse_lab(&source).unwrap_or_else(|faults| panic!("{}", render_diagnostics(&faults, false)));
+    for flavour in [
+        ComposeFlavour::V1,
+        ComposeFlavour::V2Standalone,
+        ComposeFlavour::V2Plugin,
+    ] {
+        let facts = definition.nodes().map(|node| (node.clone(), facts(flavour))).collect();
+        let context = ResolveContext {
+            instance: "lab2-test".into(),
+            inventory_places: None,
+        };
+        let lab = load::resolve(&definition, &inventory(), &facts, &BTreeMap::new(), &context);
+        let lab = lab.unwrap_or_else(|faults| panic!("{}", render_diagnostics(&faults, false)));
+        insta::assert_snapshot!(format!("lab2_{flavour:?}"), outline(&lab));
+    }
+}
+
+#[test]
+fn the_built_in_lab_takes_a_repository_of_the_users_own() {
+    let source = load::find_lab(None, Path::new("/nonexistent")).unwrap();
+    let definition = load::parse_lab(&source).unwrap();
+    let lab = resolve_with(
+        &definition,
+        &inventory(),
+        &[("dockchat_repo", "https://example.com/dockchat.git")],
+    )
+    .unwrap();
+    let task = &lab.tasks[1];
+    let ids: Vec<&str> = task.steps.iter().map(|step| step.id.as_str()).collect();
+    assert!(
+        !ids.contains(&"dockchat-files") && !ids.contains(&"dockchat-repository"),
+        "{ids:?}"
+    );
+    let clone = task.steps.iter().find(|step| step.id.as_str() == "clone").unwrap();
+    assert_eq!(clone.after[0].as_str(), "dockchat-commit");
+    let Action::Clone { repository, directory } = &clone.on[0].action else {
+        panic!()
+    };
+    assert_eq!(repository.to_string(), "https://example.com/dockchat.git");
+    assert_eq!(directory.to_string(), "/home/ubuntu/dockchat");
+}
+
+/// Shows what `labctl plan` would: enough to see that every text came out right.
+fn outline(lab: &Lab) -> String {
+    let mut lines = Vec::new();
+    for task in &lab.tasks {
+        lines.push(format!("{}: {} (needs {:?})", task.id, task.title, task.needs));
+        for step in &task.steps {
+            for on in &step.on {
+                lines.push(format!(
+                    "  {}@{} after {:?}: {}",
+                    step.id, on.node, step.after, on.action
+                ));
+                lines.extend(
+                    on.environment
+                        .iter()
+                        .map(|(name, value)| format!("    env {name}={value}")),
+                );
+                lines.extend(on.undo.iter().map(|undo| format!("    undo {undo:?}")));
+                for check in &on.expect {
+                    let hint = check.hint.as_deref().unwrap_or("-");
+                    lines.push(format!("    check {:?}\n      hint {hint}", check.kind));
+                }
+            }
+        }
+        for look in &task.verify {
+            lines.push(format!("  verify {}@{}: {:?}", look.id, look.node, look.check.kind));
+        }
+        lines.extend(
+            task.links
+                .iter()
+                .map(|(label, address)| format!("  {label}: {address}")),
+        );
+    }
+    lines.join("\n")
+}
+
+/// Returns name and text of every file in `folder`, in order.
+fn files_of(folder: &str) -> BTreeMap<String, String> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(&path).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn every_bad_lab_is_told_with_all_its_faults() {
+    for (name, text) in files_of("tests/load/labs") {
+        let files = [("templates/page.txt", "one {{ vars.known }}\ntwo {{ vars.knwon }}\n")];
+        let source = LabSource::from_text(&name, &text, &files);
+        let told = match load::parse_lab(&source) {
+            Ok(definition) => told(resolve_with(&definition, &inventory(), &[])),
+            Err(faults) => render_diagnostics(&faults, false),
+        };
+        insta::assert_snapshot!(format!("lab_{name}"), told);
+    }
+}
+
+#[test]
+fn every_bad_inventory_is_told_with_all_its_faults() {
+    for (name, text) in files_of("tests/load/inventories") {
+        let snapshot = format!("inventory_{name}");
+        let source = Arc::new(SourceText { name, text });
+        let told = match load::parse_inventory(&source, Path::new("/nonexistent")) {
+            Ok(_) => "no fault was found".into(),
+            Err(faults) => render_diagnostics(&faults, false),
+        };
+        insta::assert_snapshot!(snapshot, told);
+    }
+}
+
+#[test]
+fn values_in_a_shell_text_are_quoted() {
+    let lab = lab_of(
+        "[[task.step]]\nid = \"a\"\ntitle = \"A\"\nshell = \"echo {{ vars.greeting }} {{ vars.greeting | quote }} {{ vars.greeting | safe }}\"\n\
+         undo = []\nexpect = [{ exit = 0 }]\n",
+    )
+    .unwrap();
+    assert_eq!(
+        first(&lab).action.to_string(),
+        r"echo 'it'\''s $HOME' 'it'\''s $HOME' it's $HOME"
+    );
+}
+
+#[test]
+fn captured_values_become_holes_that_are_quoted_in_a_shell() {
+    let lab = lab_of(
+        "[[task.step]]\nid = \"a\"\ntitle = \"A\"\nrun = [\"date\"]\nundo = []\ncapture.now.regex = \"(.*)\"\nexpect = [{ exit = 0 }]\n\
+         [[task.step]]\nid = \"b\"\ntitle = \"B\"\nshell = \"echo {{ 'at ' ~ capture.now }}\"\nundo = []\nexpect = [{ stdout = \"{{ capture.now }}\" }]\n",
+    )
+    .unwrap();
+    let second = &lab.tasks[0].steps[1].on[0];
+    assert_eq!(second.action.to_string(), "echo 'at '<now>");
+    let Action::Run { command, .. } = &second.action else {
+        panic!()
+    };
+    assert!(format!("{command:?}").contains("quoted: true"), "{command:?}");
+    let CheckKind::Stdout(wanted) = &second.expect[0].kind else {
+        panic!()
+    };
+    assert!(wanted.contains[0].holes().all(|hole| !hole.quoted && !hole.secret));
+}
+
+#[test]
+fn secrets_may_stand_in_the_environment_standard_input_and_files_only() {
+    let good = "[[task.step]]\nid = \"a\"\ntitle = \"A\"\nrun = [\"cat\"]\nstdin = \"{{ secret.password }}\"\nenv.P = \"{{ secret.password }}\"\nundo = []\nexpect = [{ exit = 0 }]\n";
+    let lab = lab_of(good).unwrap();
+    assert!(first(&lab).environment["P"].holes().all(|hole| hole.secret));
+    let bad = good.replace("[\"cat\"]", "[\"echo\", \"{{ secret.password }}\"]");
+    insta::assert_snapshot!(told(lab_of(&bad)));
+}
+
+#[test]
+fn docker_formats_pass_through_raw_blocks() {
+    let lab = lab_of(
+        "[[task.step]]\nid = \"a\"\ntitle = \"A\"\nrun = [\"docker\", \"ps\", \"--format\", \"{% raw %}{{.ID}}{% endraw %}\"]\nundo = []\nexpect = [{ exit = 0 }]\n",
+    )
+    .unwrap();
+    assert_eq!(first(&lab).action.to_string(), "docker ps --format '{{.ID}}'");
+}
+
+#[test]
+fn write_clone_and_provide_know_their_undo() {
+    let lab = lab_of(
+        "[[task.step]]\nid = \"a\"\ntitle = \"A\"\nwrite = { path = \"~/a/b.txt\", content = \"x\" }\nundo = [{ directory = \"~/a\" }]\nexpect = [{ file = \"~/a/b.txt\" }]\n",
+    )
+    .unwrap();
+    let paths: Vec<String> = first(&lab)
+        .undo
+        .iter()
+        .map(|undo| match undo {
+            UndoText::File(path) | UndoText::Directory(path) => path.to_string(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(paths, ["/home/ubuntu/a/b.txt", "/home/ubuntu/a"]);
+}
+
+#[test]
+fn nodes_are_selected_by_name_pattern_group_and_all() {
+    for (on, expected) in [
+        ("[\"node-2\", \"node-0\"]", vec!["node-0", "node-2"]),
+        ("\"@cluster\"", vec!["node-1", "node-2"]),
+        ("\"all\"", vec!["node-0", "node-1", "node-2"]),
+        ("\"*-1\"", vec!["node-1"]),
+    ] {
+        let step =
+            format!("[[task.step]]\nid = \"a\"\ntitle = \"A\"\non = {on}\nwait = true\nexpect = [{{ port = 22 }}]\n");
+        let lab = lab_of(&step).unwrap();
+        let nodes: Vec<&str> = lab.tasks[0].steps[0].on.iter().map(|on| on.node.as_str()).collect();
+        assert_eq!(nodes, expected, "{on}");
+    }
+    let step = "[[task.step]]\nid = \"a\"\ntitle = \"A\"\non = \"@nobody\"\nwait = true\nexpect = [{ port = 22 }]\n";
+    assert!(told(lab_of(step)).contains("no node of the lab is in `@nobody`"));
+}
+
+#[test]
+fn what_the_lab_does_not_have_is_told_where_it_is_given() {
+    let source = load::find_lab(None, Path::new("/nonexistent")).unwrap();
+    let definition = load::parse_lab(&source).unwrap();
+    let text = "[vars]\ndockchat_rep = \"x\"\n[images]\nmongodb = \"mongo:4\"\n[[node]]\nname = \"node-0\"\nprivate_ip = \"10.0.0.10\"\nvars = { nothing = \"1\" }\n";
+    let source = Arc::new(SourceText {
+        name: "inventories/mine.toml".into(),
+        text: text.into(),
+    });
+    let (inventory, places) = load::parse_inventory(&source, Path::new("/")).unwrap();
+    let context = ResolveContext {
+        instance: "x".into(),
+        inventory_places: Some(places),
+    };
+    let vars = BTreeMap::from([("dockchat_repositry".to_owned(), "x".to_owned())]);
+    let faults = load::validate(&definition, &inventory, &vars, &context).unwrap_err();
+    insta::assert_snapshot!(render_diagnostics(&faults, false));
+}
+
+#[test]
+fn an_inventory_that_labctl_writes_can_be_read() {
+    let node = |index: usize| NodeDraft {
+        name: format!("node-{index}"),
+        private_ip: Some(format!("10.0.0.1{index}")),
+        address: Some(format!("203.0.113.{index}")),
+        public_address: None,
+    };
+    let draft = InventoryDraft {
+        user: Some("ubuntu".into()),
+        identity_file: None,
+        nodes: (0..3).map(node).collect(),
+    };
+    let text = load::inventory_toml(&draft);
+    let source = Arc::new(SourceText {
+        name: "mine.toml".into(),
+        text,
+    });
+    let (inventory, _) = load::parse_inventory(&source, Path::new("/"))
+        .unwrap_or_else(|faults| panic!("{}", render_diagnostics(&faults, false)));
+    assert_eq!(inventory.nodes.len(), 3);
+    assert_eq!(inventory.nodes[2].address, "203.0.113.2");
+    assert_eq!(inventory.nodes[2].login.user.as_deref(), Some("ubuntu"));
+}
+
+#[test]
+fn the_example_for_aws_is_right_once_it_is_filled_in() {
+    let example = include_str!("../inventories/aws.toml");
+    let source = |text: &str| {
+        Arc::new(SourceText {
+            name: "inventories/aws.toml".into(),
+            text: text.into(),
+        })
+    };
+    let faults = load::parse_inventory(&source(example), Path::new("/nonexistent")).unwrap_err();
+    assert!(
+        faults
+            .faults
+            .iter()
+            .all(|fault| fault.message.contains("not filled in yet")),
+        "{faults}"
+    );
+    let key = tempfile::NamedTempFile::new().unwrap();
+    let mut filled = example.replace("identity_file = \"\"", &format!("identity_file = {:?}", key.path()));
+    for index in 0..3 {
+        filled = filled.replacen("private_ip = \"\"", &format!("private_ip = \"10.0.0.1{index}\""), 1);
+        filled = filled.replacen("address = \"\"", &format!("address = \"203.0.113.{index}\""), 1);
+    }
+    let (inventory, _) = load::parse_inventory(&source(&filled), Path::new("/"))
+        .unwrap_or_else(|faults| panic!("{}", render_diagnostics(&faults, false)));
+    assert_eq!(inventory.nodes.len(), 3);
+}
+
+#[test]
+fn an_unknown_inventory_is_answered_with_what_is_there() {
+    let cwd = tempfile::tempdir().unwrap();
+    std::fs::create_dir(cwd.path().join("inventories")).unwrap();
+    std::fs::write(cwd.path().join("inventories/aws.toml"), "").unwrap();
+    for name in ["aws", "aws.toml", "inventories/aws.toml"] {
+        assert_eq!(
+            load::find_inventory(name, cwd.path()).unwrap().shown,
+            "inventories/aws.toml"
+        );
+    }
+    let faults = load::find_inventory("awz.toml", cwd.path()).unwrap_err();
+    assert_eq!(faults.faults[0].hint.as_deref(), Some("did you mean `aws`?"));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_as_a_lab_or_refused(text in any::<String>()) {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn any_text_is_read_as_an_inventory_or_refused(text in any::<String>()) {
+        let source = Arc::new(SourceText { name: "x".into(), text });
+        let _ = load::parse_inventory(&source, Path::new("/nonexistent"));
+    }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn the_built_in_lab_with_any_damage_is_read_or_told(at in 0_usize..12_000, length in 0_usize..40, new in "\\PC{0,6}") {
+        let source = load::find_lab(None, Path::new("/nonexistent")).unwrap();
+        let mut text = source.text().text.clone();
+        let border = |at: usize| (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+        let (start, end) = (border(at), border(at + length));
+        text.replace_range(start..end, &new);
+        if let Err(faults) = parse(&text) {
+            prop_assert!(!faults.faults.is_empty());
+            render_diagnostics(&faults, false);
+        }
+    }
+}
