@@ -46,10 +46,33 @@ impl LineSanitiser {
     /// Takes in more `bytes` and returns the lines they complete, without their line feeds.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
-        for &byte in bytes {
-            self.byte(byte, &mut lines);
+        let mut rest = bytes;
+        while let Some(&byte) = rest.first() {
+            let taken = self.plain_text(rest);
+            if taken == 0 {
+                self.byte(byte, &mut lines);
+            }
+            rest = rest.get(taken.max(1)..).unwrap_or_default();
         }
         lines
+    }
+
+    /// Takes in plain text from the start of `bytes` at once and returns how much: nearly all output is just that.
+    fn plain_text(&mut self, bytes: &[u8]) -> usize {
+        if self.state != State::Text || self.returned || !self.pending.is_empty() {
+            return 0;
+        }
+        let plain = bytes
+            .iter()
+            .position(|byte| !matches!(byte, b' '..=b'~'))
+            .unwrap_or(bytes.len());
+        let room = plain.min(LINE_LIMIT.saturating_sub(self.characters));
+        if let Some(Ok(text)) = bytes.get(..room).map(std::str::from_utf8) {
+            self.line.push_str(text);
+            self.characters += room;
+            self.marks = if room > 0 { 0 } else { self.marks };
+        }
+        room
     }
 
     /// Returns the line that is not complete yet, as far as it is known.

@@ -2,6 +2,7 @@
 
 use super::forms::{base64_units, hex_units, text_units};
 use super::pattern::{Found, Pattern, Room};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
@@ -26,8 +27,10 @@ pub struct Redactor {
 
 struct Known {
     patterns: Vec<Pattern>,
-    /// A bit for each pair of bytes that some pattern can start with.
-    pairs: Vec<u64>,
+    /// For each pair of bytes whether some pattern can start with it.
+    pairs: Vec<bool>,
+    /// Which patterns those are.
+    starting_with: BTreeMap<usize, Vec<usize>>,
 }
 
 impl Redactor {
@@ -50,15 +53,24 @@ impl Redactor {
         if patterns.is_empty() {
             return Self::default();
         }
-        let mut pairs = vec![0; 1024];
-        for (first, second) in patterns.iter().flat_map(Pattern::first_pairs) {
-            let (word, bit) = pair_place(first, second);
-            if let Some(word) = pairs.get_mut(word) {
-                *word |= bit;
+        let mut pairs = vec![false; 1 << 16];
+        let mut starting_with: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (at, pattern) in patterns.iter().enumerate() {
+            for (first, second) in pattern.first_pairs() {
+                let place = pair_place(first, second);
+                pairs.iter_mut().skip(place).take(1).for_each(|pair| *pair = true);
+                let known = starting_with.entry(place).or_default();
+                if known.last() != Some(&at) {
+                    known.push(at);
+                }
             }
         }
         Self {
-            known: Some(Arc::new(Known { patterns, pairs })),
+            known: Some(Arc::new(Known {
+                patterns,
+                pairs,
+                starting_with,
+            })),
         }
     }
 
@@ -97,30 +109,45 @@ fn patterns_of(secret: &str) -> Vec<Pattern> {
     patterns
 }
 
-fn pair_place(first: u8, second: u8) -> (usize, u64) {
-    let pair = usize::from(first) << 8 | usize::from(second);
-    (pair / 64, 1 << (pair % 64))
+fn pair_place(first: u8, second: u8) -> usize {
+    usize::from(first) << 8 | usize::from(second)
 }
 
 impl Known {
-    fn may_start(&self, first: u8, second: u8) -> bool {
-        let (word, bit) = pair_place(first, second);
-        self.pairs.get(word).is_some_and(|word| word & bit != 0)
+    /// Returns how many bytes stand at the start of `bytes` before the first that a pattern may start with.
+    fn quiet_bytes(&self, bytes: &[u8]) -> usize {
+        // Every byte of every output passes here: this loop is written to be quick without optimisation, too.
+        let mut pair = usize::from(bytes.first().copied().unwrap_or(0));
+        let mut quiet = 0;
+        for byte in bytes.iter().skip(1) {
+            pair = (pair << 8 | usize::from(*byte)) & 0xffff;
+            if self.pairs.get(pair) == Some(&true) {
+                break;
+            }
+            quiet += 1;
+        }
+        quiet
     }
 
     /// Looks for any pattern at `start`; where several match, the longest counts.
     fn find_at(&self, bytes: &[u8], start: usize, room: &mut Room) -> Found {
         let mut best = Found::default();
-        if let (Some(&first), Some(&second)) = (bytes.get(start), bytes.get(start + 1))
-            && !self.may_start(first, second)
-        {
-            return best;
-        }
-        for pattern in &self.patterns {
+        let mut look = |pattern: &Pattern| {
             let found = pattern.find_at(bytes, start, room);
             best.end = best.end.max(found.end);
             best.undecided |= found.undecided;
             best.units_seen = best.units_seen.max(found.units_seen);
+        };
+        match (bytes.get(start), bytes.get(start + 1)) {
+            (Some(&first), Some(&second)) => {
+                let fitting = self.starting_with.get(&pair_place(first, second));
+                fitting
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|&at| self.patterns.get(at))
+                    .for_each(look);
+            }
+            _ => self.patterns.iter().for_each(&mut look),
         }
         best
     }
@@ -159,6 +186,15 @@ impl RedactingStream {
         let mut covered = self.covered;
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
+            if at >= covered {
+                let quiet = known.quiet_bytes(bytes.get(at..).unwrap_or_default());
+                if quiet > 0 {
+                    self.masking = false;
+                    out.extend_from_slice(bytes.get(at..at + quiet).unwrap_or_default());
+                    at += quiet;
+                    continue;
+                }
+            }
             let found = known.find_at(&bytes, at, &mut self.room);
             if found.undecided && !at_end {
                 break;
