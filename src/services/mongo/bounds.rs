@@ -12,7 +12,7 @@ pub(crate) const LARGEST_DOCUMENT: usize = 16 * 1024 * 1024;
 /// How deeply documents and arrays may be nested.
 const DEEPEST: usize = 100;
 /// How many values one message may hold.
-const MOST_VALUES: usize = 2_000_000;
+const MOST_VALUES: usize = 1_000_000;
 
 /// The number of values that may still be read of one message.
 #[derive(Debug)]

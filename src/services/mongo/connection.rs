@@ -23,7 +23,9 @@ use super::wire::{self, HEADER, Header, Request, Style, WireError};
 const IDLE: Duration = Duration::from_secs(3600);
 /// How long the rest of a message, or the sending of a reply, may take.
 const TRANSFER: Duration = Duration::from_secs(60);
-/// How many kilobytes of messages are held at once, over all connections.
+/// A message up to this size, in bytes, needs no room: strangers who only claim to send much do not hold up chat.
+const SMALL: usize = 64 * 1024;
+/// How many kilobytes of large messages are held at once, over all connections.
 const HELD_KILOBYTES: usize = 192 * 1024;
 /// How many requests are carried out at once; each may take many times its message's size while it is.
 const AT_ONCE: usize = 4;
@@ -109,7 +111,11 @@ async fn receive(
     header: Header,
     number: i32,
 ) -> Result<(Vec<u8>, Option<WireError>), ConnectionError> {
-    let kilobytes = u32::try_from(header.rest / 1024 + 1).unwrap_or(u32::MAX);
+    let kilobytes = if header.rest <= SMALL {
+        0
+    } else {
+        u32::try_from(header.rest / 1024).unwrap_or(u32::MAX)
+    };
     let slow = |_| ConnectionError::TooSlow;
     // The semaphores are never closed.
     let _room = timeout(TRANSFER, shared.room.acquire_many(kilobytes))
