@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import unicodedata
 
 from flask import Flask, render_template, request
 from pymongo import MongoClient
@@ -65,13 +66,18 @@ def root():
     return page()
 
 
+def posted(field):
+    """Reads a field of the form; what no page can show becomes a replacement character."""
+    text = request.form.get(field, "").strip()
+    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
+
+
 @app.route("/chat/", methods=["GET", "POST"])
 def chat():
     """Stores a message and shows the page with it."""
     if request.method == "GET":
         return page()
-    user = request.form.get("user", "").strip()
-    message = request.form.get("message", "").strip()
+    user, message = posted("user"), posted("message")
     form = {"user": user[:LONGEST_USER], "message": message[:LONGEST_MESSAGE]}
     if not user or not message:
         return page(400, problem="Please enter your name and a message.", **form)
