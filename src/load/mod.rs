@@ -38,5 +38,6 @@ pub use inventory_file::{
 };
 pub use inventory_text::{InventoryDraft, NodeDraft, inventory_toml};
 pub use lab::{Declared, LabDefinition, ResolveContext, StepOutline, TaskOutline, parse_lab, resolve, validate};
+pub use sample::assumed_facts;
 pub use secret::{SecretError, read_secret};
 pub use source::{DEFAULT_LAB, LabListing, LabSource, find_lab, list_labs};

@@ -57,6 +57,12 @@ pub(super) fn facts(flavour: ComposeFlavour) -> Facts {
     }
 }
 
+/// Makes facts of a node that does not answer, so that a lab can be rendered for the nodes that do. Nothing may be judged
+/// by them.
+pub fn assumed_facts() -> Facts {
+    facts(ComposeFlavour::V2Plugin)
+}
+
 /// Makes the same facts for every node of `definition`.
 pub(super) fn facts_of_all(definition: &LabDefinition, flavour: ComposeFlavour) -> BTreeMap<NodeName, Facts> {
     let nodes = definition.written.nodes.iter();

@@ -124,6 +124,9 @@ pub trait Transport: Send + Sync {
     /// Returns the node's name.
     fn node(&self) -> &NodeName;
 
+    /// Returns the directory on the node that holds what belongs to `instance`: backups, undo, exec records.
+    fn instance_directory(&self, instance: &InstanceId) -> String;
+
     /// Makes the node ready for recorded execs of `instance`: creates `/var/lib/labctl/INSTANCE` (root, 0700) and sends
     /// the supervisor there. Must be called before `exec` and `keep`; calling it again is harmless.
     async fn open_instance(&self, instance: &InstanceId) -> Result<(), NodeError>;
@@ -137,6 +140,12 @@ pub trait Transport: Send + Sync {
         output: &mut dyn OutputSink,
         cancel: &CancellationToken,
     ) -> Result<Ending, NodeError>;
+
+    /// Removes the output, not the outcome, from the record of `exec` on the node: for output that held a secret.
+    async fn forget_output(&self, exec: &str) -> Result<(), NodeError>;
+
+    /// Returns the ids, 12 to 64 hex digits, that the recorded execs called `exec` (or `exec-...`) printed.
+    async fn printed_ids(&self, exec: &str) -> Result<Vec<String>, NodeError>;
 
     /// Kills the process groups of all execs of the open instance that still run on the node, and waits until they are
     /// gone: what a labctl that died left running.

@@ -1,1 +1,15 @@
-//! To be written.
+//! Looks at a system: files, HTTP, ports, the Docker Engine, commands. Says what is there, never whether that is good.
+//!
+//! A node that cannot be asked is a [`ProbeError`](crate::domain::ProbeError), never an observation: "cannot tell" is not
+//! "no". Nothing here changes anything on a node.
+
+mod command;
+mod engine;
+mod facts;
+mod facts_script;
+mod file;
+mod http;
+mod observe;
+
+pub use facts::facts;
+pub use observe::observe;

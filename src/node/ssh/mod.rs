@@ -14,6 +14,7 @@ mod launch;
 mod link;
 mod look;
 mod options;
+mod records;
 mod ssh_node;
 
 pub use options::{ControlDirectory, SshOptions};

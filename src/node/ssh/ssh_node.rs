@@ -8,6 +8,7 @@ use super::launch::Target;
 use super::link::Link;
 use super::look::{self, Root, Script, root_prefix};
 use super::options::{SshOptions, is_short};
+use super::records;
 use crate::domain::{InstanceId, Node, NodeName};
 use crate::node::supervisor::Account;
 use crate::node::{
@@ -105,8 +106,12 @@ impl Transport for SshNode {
         &self.name
     }
 
+    fn instance_directory(&self, instance: &InstanceId) -> String {
+        format!("{}/{instance}", self.node_directory)
+    }
+
     async fn open_instance(&self, instance: &InstanceId) -> Result<(), NodeError> {
-        let directory = format!("{}/{instance}", self.node_directory);
+        let directory = self.instance_directory(instance);
         files::open_instance(&self.link, self.root, &directory).await?;
         *self.instance.lock().unwrap_or_else(PoisonError::into_inner) = Some(instance.clone());
         Ok(())
@@ -125,6 +130,18 @@ impl Transport for SshNode {
             root_prefix: root_prefix(&self.link, self.root, true)?,
         };
         execs.run(request, output, cancel).await
+    }
+
+    async fn forget_output(&self, exec: &str) -> Result<(), NodeError> {
+        records::forget_output(&self.link, self.root, &self.directory()?, exec).await
+    }
+
+    async fn printed_ids(&self, exec: &str) -> Result<Vec<String>, NodeError> {
+        records::printed_ids(&self.link, self.root, &self.directory()?, exec).await
+    }
+
+    async fn stop_execs(&self) -> Result<(), NodeError> {
+        records::stop_all(&self.link, self.root, &self.directory()?).await
     }
 
     async fn look(&self, look: &Look) -> Result<Looked, NodeError> {

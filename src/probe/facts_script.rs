@@ -1,0 +1,113 @@
+//! The one script that gathers a node's facts, and its answer: `name<TAB>value` lines, a name as often as it has values.
+
+use crate::domain::{Command, Ending, ProbeError};
+use crate::node::{Look, Transport};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Only looks. Root's part is asked for with `sudo -n`, so that a node without it still has its other facts.
+const SCRIPT: &str = r#"
+export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+say() { printf '%s\t%s\n' "$1" "$(printf '%s' "$2" | tr '\t\n' '  ' | head -c 4096)"; }
+first() { "$@" 2>/dev/null </dev/null | head -n 1; }
+root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n -- "$@"; fi; }
+
+say user "$(id -un)"
+say uid "$(id -u)"
+say home "$HOME"
+if root true 2>/dev/null; then say root yes; fi
+if [ -r /var/run/docker.sock ] && [ -w /var/run/docker.sock ]; then say may_use_engine yes; fi
+if [ -r /etc/os-release ]; then
+    (. /etc/os-release; say os_id "${ID-}"; say os_version "${VERSION_ID-}"; say os_name "${PRETTY_NAME-}")
+fi
+say arch "$(uname -m)"
+say kernel "$(uname -r)"
+say init "$(cat /proc/1/comm 2>/dev/null)"
+if [ -e /etc/init.d/docker ]; then
+    say init_script yes
+    if grep -q '/etc/default/' /etc/init.d/docker; then say init_script_reads_defaults yes; fi
+fi
+if [ -d /run/systemd/system ]; then
+    say unit_path "$(systemctl show -p FragmentPath --value docker.service 2>/dev/null)"
+    systemctl cat docker.service 2>/dev/null | sed -n 's/^ExecStart=\(..*\)/\1/p' | tail -n 1 |
+        while IFS= read -r line; do say unit_exec "$line"; done
+    systemctl cat docker.service 2>/dev/null | sed -n 's/^EnvironmentFile=-\{0,1\}//p' |
+        while IFS= read -r line; do say unit_environment "$line"; done
+fi
+say docker "$(first docker --version)"
+say compose "$(first docker-compose version --short)"
+say compose_plugin "$(first docker compose version --short)"
+say git "$(first git --version)"
+say tree "$(first tree --version)"
+say curl "$(first curl --version)"
+say docker_host "$(first "${SHELL:-/bin/sh}" -lc 'printf %s "$DOCKER_HOST"')"
+say free_disk "$(df -Pk /var/lib/docker 2>/dev/null | awk 'NR == 2 { print $4 }')"
+sed -n '/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}DOCKER_OPTS=/p' /etc/default/docker 2>/dev/null |
+    while IFS= read -r line; do say docker_opts "$line"; done
+pid=$(pidof dockerd 2>/dev/null | cut -d' ' -f1)
+if [ -n "$pid" ]; then
+    root cat "/proc/$pid/cmdline" 2>/dev/null | tr '\0' '\n' | while IFS= read -r word; do say running "$word"; done
+fi
+if root test -e /etc/docker/daemon.json 2>/dev/null; then
+    say daemon_json yes
+    root cat /etc/docker/daemon.json 2>/dev/null | head -c 65536 | base64 | tr -d '\n' |
+        { IFS= read -r text || :; printf 'daemon_json_text\t%s\n' "$text"; }
+fi
+if root true 2>/dev/null; then
+    say may_list_instances yes
+    root ls -1 /var/lib/labctl 2>/dev/null | while IFS= read -r name; do say instance "$name"; done
+fi
+:
+"#;
+
+/// How long gathering may take: a login shell with a slow profile is part of it.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// What the script said.
+#[derive(Debug, Default)]
+pub(super) struct FactLines(BTreeMap<String, Vec<String>>);
+
+impl FactLines {
+    /// Runs the script on the node.
+    pub(super) async fn gather(transport: &dyn Transport) -> Result<Self, ProbeError> {
+        let command = Command::Argv(["sh", "-c", SCRIPT].map(str::to_owned).to_vec());
+        let look = Look {
+            command,
+            as_root: false,
+            deadline: PATIENCE,
+            keep: 256 * 1024,
+        };
+        let looked = transport.look(&look).await?;
+        if looked.ending != (Ending::Exited { code: 0 }) {
+            let said = String::from_utf8_lossy(&looked.stderr).trim().to_owned();
+            let reason = format!("the facts could not be gathered: {}: {said}", looked.ending);
+            return Err(ProbeError::CannotLook { reason, hint: None });
+        }
+        Ok(Self::parse(&looked.stdout))
+    }
+
+    fn parse(answer: &[u8]) -> Self {
+        let mut lines = Self::default();
+        for line in String::from_utf8_lossy(answer).lines() {
+            if let Some((name, value)) = line.split_once('\t') {
+                lines.0.entry(name.to_owned()).or_default().push(value.to_owned());
+            }
+        }
+        lines
+    }
+
+    /// Returns all values of `name`.
+    pub(super) fn all(&self, name: &str) -> &[String] {
+        self.0.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Returns the value of `name` where it is not empty.
+    pub(super) fn one(&self, name: &str) -> Option<String> {
+        self.all(name).first().filter(|value| !value.is_empty()).cloned()
+    }
+
+    /// Says whether `name` was said.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.one(name).is_some()
+    }
+}

@@ -1,0 +1,39 @@
+//! One probe, one observation.
+
+use super::facts_script::FactLines;
+use super::{command, engine, facts, file, http};
+use crate::domain::{Observation, Probe, ProbeError};
+use crate::node::{NodeError, NodeErrorKind, Transport};
+
+impl From<NodeError> for ProbeError {
+    fn from(error: NodeError) -> Self {
+        let (reason, hint) = (error.message, error.hint);
+        match error.kind {
+            NodeErrorKind::NodeFault => Self::CannotLook { reason, hint },
+            _ => Self::Unreachable { reason, hint },
+        }
+    }
+}
+
+/// Asks `probe` of the node behind `transport`.
+pub async fn observe(transport: &dyn Transport, probe: &Probe) -> Result<Observation, ProbeError> {
+    match probe {
+        Probe::File { path, as_root } => file::observe_file(transport, path, *as_root).await,
+        Probe::Http(probe) => http::observe_http(transport, probe).await,
+        Probe::Port { host, port, timeout } => http::observe_port(transport, host, *port, *timeout).await,
+        Probe::Command {
+            command,
+            as_root,
+            timeout,
+        } => command::observe_command(transport, command, *as_root, *timeout).await,
+        Probe::EngineOptions => {
+            let lines = FactLines::gather(transport).await?;
+            Ok(Observation::EngineOptions(facts::engine_options(&lines)))
+        }
+        Probe::Engine { at }
+        | Probe::Containers { at, .. }
+        | Probe::Images { at }
+        | Probe::Networks { at }
+        | Probe::Volumes { at } => engine::observe_engine(transport, at, probe).await,
+    }
+}
