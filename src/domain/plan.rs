@@ -2,6 +2,7 @@
 
 use super::{Action, Capture, Check, Environment, NodeName, StepId, TaskId, Text, Undo, UndoText, WhenDone};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -102,6 +103,23 @@ pub enum Work {
     Undo(Vec<Undo>),
     /// Compares the node with its baseline and lets go of it where nothing of ours is left.
     CompareBaseline,
+}
+
+impl Plan {
+    /// Returns the names of the secrets that the plan needs.
+    pub fn secrets(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for step in &self.steps {
+            let written: Vec<&Text> = match &step.work {
+                Work::Action(Action::Run { stdin, .. }) => stdin.iter().collect(),
+                Work::Action(Action::Write { files }) => files.iter().map(|file| &file.content).collect(),
+                _ => Vec::new(),
+            };
+            let holes = step.environment.values().chain(written).flat_map(Text::holes);
+            names.extend(holes.filter(|hole| hole.secret).map(|hole| hole.name.clone()));
+        }
+        names
+    }
 }
 
 impl PlannedStep {

@@ -14,4 +14,4 @@ pub use instance::{Instance, InstanceRecord, JOURNAL_VERSION, JournalError};
 pub use lock::{InstanceLock, LockHolder};
 pub use output::{OUTPUT_CAP, OutputFile};
 pub use store::Store;
-pub use writer::{EventWriter, JournalWriter};
+pub use writer::{EventWriter, JournalWriter, MemoryJournal};

@@ -2,7 +2,14 @@
 
 use super::order::{keep_edges_within, waits_for};
 use super::selection::{PlanError, Selection, find_task, range};
-use crate::domain::{Lab, Plan, PlannedLink, PlannedStep, State, Step, StepKey, StepOnNode, Task, Verb, Work};
+use crate::domain::{
+    Environment, Lab, NodeName, Plan, PlannedLink, PlannedStep, State, Step, StepId, StepKey, StepOnNode, Task, TaskId,
+    Verb, WhenDone, Work,
+};
+use std::time::Duration;
+
+/// How long a reset may take: an engine's restart is part of it.
+const RESET_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Plans the steps of `lab` that `selection` asks for and that `state` does not show as done where they are only needed
 /// by others.
@@ -20,6 +27,9 @@ pub fn plan_run(lab: &Lab, state: &State, selection: &Selection) -> Result<Plan,
         }
     }
     keep_edges_within(&mut steps);
+    if selection.reset_nodes {
+        prepend_resets(lab, &mut steps);
+    }
     if steps.iter().all(|step| step.checks.is_empty()) {
         return Err(PlanError::NothingToCheck {
             what: format!("what was selected of lab {}", lab.id),
@@ -93,4 +103,38 @@ fn wanted_tasks(lab: &Lab, state: &State, selection: &Selection) -> Result<Vec<b
         }
     }
     Ok(wanted)
+}
+
+/// Puts a reset of every node before everything else on it.
+fn prepend_resets(lab: &Lab, steps: &mut Vec<PlannedStep>) {
+    let (Ok(id), Ok(task)) = (StepId::new("reset-nodes"), TaskId::new("reset")) else {
+        return;
+    };
+    let key = |node: &NodeName| StepKey {
+        step: id.clone(),
+        node: node.clone(),
+    };
+    let resets: Vec<PlannedStep> = lab
+        .nodes
+        .iter()
+        .map(|node| PlannedStep {
+            key: key(node),
+            task: task.clone(),
+            task_title: "Reset".to_owned(),
+            title: "remove running containers and engine options".to_owned(),
+            work: Work::Reset,
+            environment: Environment::new(),
+            as_root: true,
+            timeout: RESET_DEADLINE,
+            captures: Vec::new(),
+            checks: Vec::new(),
+            undo: Vec::new(),
+            when_done: WhenDone::Repeat,
+            after: Vec::new(),
+        })
+        .collect();
+    for step in steps.iter_mut() {
+        step.after.extend(lab.nodes.iter().map(key));
+    }
+    steps.splice(0..0, resets);
 }

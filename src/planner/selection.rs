@@ -13,6 +13,8 @@ pub struct Selection {
     pub from: Option<String>,
     /// Up to and with this task or step.
     pub until: Option<String>,
+    /// Whether the nodes are first freed of running containers and engine options.
+    pub reset_nodes: bool,
 }
 
 /// Why there is no plan.

@@ -1,1 +1,23 @@
-//! To be written.
+//! Carries a plan out: decides nothing, emits events, and never shows anything.
+//!
+//! The dispatcher owns the journal and the order of steps; an executor does one step on one node. They talk through a
+//! channel: an executor that must not go on before an event is on disk waits for the dispatcher's word.
+
+mod action;
+mod baseline;
+mod checks;
+mod dispatcher;
+mod engine;
+mod executor;
+mod output;
+mod ownership;
+mod reports;
+mod shared;
+mod stand_in;
+mod undo;
+mod undo_files;
+mod undo_steps;
+
+pub use dispatcher::{RunError, RunSummary, carry_out};
+pub use shared::{NodeAccess, Run};
+pub use stand_in::StandInImages;

@@ -1,0 +1,242 @@
+//! The actions of a lab, each turned into execs, files or calls of the engine.
+
+use super::engine::{Engine, EngineFault};
+use super::output::StepOutput;
+use super::shared::Shared;
+use crate::domain::{Action, Command, CommandText, Ending, FileText, MissingValue, PlannedStep, Text, Undo, Values};
+use crate::node::{ExecId, ExecRequest, FileWrite, NodeError, NodeErrorKind, Transport};
+use secrecy::SecretString;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How much longer than the node's own deadline we wait for the node to say so.
+const GRACE: Duration = Duration::from_secs(20);
+
+impl From<NodeError> for Ending {
+    fn from(error: NodeError) -> Self {
+        match error.kind {
+            NodeErrorKind::Unreachable => Self::LostConnection {
+                reason: error.to_string(),
+            },
+            _ => Self::CouldNotStart {
+                reason: error.to_string(),
+            },
+        }
+    }
+}
+
+impl From<MissingValue> for Ending {
+    fn from(missing: MissingValue) -> Self {
+        Self::CouldNotStart {
+            reason: missing.to_string(),
+        }
+    }
+}
+
+/// What an action needs besides itself.
+pub(super) struct Scene<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) step: &'a PlannedStep,
+    pub(super) transport: &'a dyn Transport,
+    pub(super) exec: &'a str,
+    pub(super) values: Values,
+}
+
+/// Does `action`. Its output goes to `output`; the ending says how it went.
+pub(super) async fn perform(scene: Scene<'_>, action: &Action, output: &mut StepOutput) -> Ending {
+    let ending = match action {
+        Action::Run {
+            command,
+            directory,
+            stdin,
+        } => scene.run(command, directory.as_ref(), stdin.as_ref(), output).await,
+        Action::Compose {
+            program,
+            directory,
+            arguments,
+        } => {
+            let words = program
+                .iter()
+                .map(Text::literal)
+                .chain(arguments.iter().cloned())
+                .collect();
+            scene
+                .run(&CommandText::Argv(words), Some(directory), None, output)
+                .await
+        }
+        Action::Clone { repository, directory } => scene.clone_repository(repository, directory, output).await,
+        Action::Write { files } => scene.write(files, output).await,
+        Action::Provide {
+            image,
+            upstream,
+            stand_in,
+        } => scene.provide(image, upstream, stand_in, output).await,
+        Action::Wait => Ok(Ending::Exited { code: 0 }),
+    };
+    ending.unwrap_or_else(|ending| ending)
+}
+
+impl Scene<'_> {
+    async fn run(
+        &self,
+        command: &CommandText,
+        directory: Option<&Text>,
+        stdin: Option<&Text>,
+        output: &mut StepOutput,
+    ) -> Result<Ending, Ending> {
+        let command = match command {
+            CommandText::Argv(words) => Command::Argv(self.fill_all(words)?),
+            CommandText::Shell(text) => Command::Shell(text.fill(&self.values)?),
+        };
+        let directory = directory.map(|directory| directory.fill(&self.values)).transpose()?;
+        let stdin = stdin
+            .map(|stdin| stdin.fill(&self.values))
+            .transpose()?
+            .map(SecretString::from);
+        let request = ExecRequest {
+            id: ExecId(self.exec.to_owned()),
+            command,
+            directory,
+            environment: self.environment()?,
+            stdin,
+            as_root: self.step.as_root,
+            deadline: self.step.timeout,
+        };
+        self.exec(&request, output).await
+    }
+
+    fn fill_all(&self, words: &[Text]) -> Result<Vec<String>, MissingValue> {
+        words.iter().map(|word| word.fill(&self.values)).collect()
+    }
+
+    fn environment(&self) -> Result<Vec<(String, SecretString)>, MissingValue> {
+        let variables = self.step.environment.iter();
+        variables
+            .map(|(name, text)| Ok((name.clone(), SecretString::from(text.fill(&self.values)?))))
+            .collect()
+    }
+
+    async fn exec(&self, request: &ExecRequest, output: &mut StepOutput) -> Result<Ending, Ending> {
+        let ended = self.transport.exec(request, output, &self.shared.stop);
+        match timeout(request.deadline + GRACE, ended).await {
+            Ok(ending) => Ok(ending?),
+            Err(_) => Ok(Ending::LostConnection {
+                reason: "the node did not say in time how it ended".to_owned(),
+            }),
+        }
+    }
+
+    /// Runs a command of our own as part of the action.
+    async fn assist(&self, name: &str, words: &[&str], output: &mut StepOutput) -> Result<(), Ending> {
+        let request = ExecRequest {
+            id: ExecId(format!("{}-{name}", self.exec)),
+            command: Command::Argv(words.iter().map(|word| (*word).to_owned()).collect()),
+            directory: None,
+            environment: Vec::new(),
+            stdin: None,
+            as_root: self.step.as_root,
+            deadline: self.step.timeout,
+        };
+        match self.exec(&request, output).await? {
+            Ending::Exited { code: 0 } => Ok(()),
+            ending => Err(ending),
+        }
+    }
+
+    async fn clone_repository(
+        &self,
+        repository: &Text,
+        directory: &Text,
+        output: &mut StepOutput,
+    ) -> Result<Ending, Ending> {
+        let path = directory.fill(&self.values)?;
+        // Its undo was planned: either it is not there, or an earlier run of this instance made it.
+        if self.made_before(&path) {
+            self.assist("replace", &["rm", "-rf", "--", &path], output).await?;
+        }
+        let words = ["git", "clone", "--"].map(Text::literal).into_iter();
+        let words = words.chain([repository.clone(), Text::literal(path)]).collect();
+        self.run(&CommandText::Argv(words), None, None, output).await
+    }
+
+    fn made_before(&self, path: &str) -> bool {
+        let state = self.shared.state();
+        let made = state.made.get(&self.step.key.node);
+        made.into_iter()
+            .flatten()
+            .any(|undo| matches!(undo, Undo::RemoveDirectory { path: made } if made == path))
+    }
+
+    async fn write(&self, files: &[FileText], output: &mut StepOutput) -> Result<Ending, Ending> {
+        let mut filled = Vec::new();
+        for file in files {
+            filled.push((
+                file.path.fill(&self.values)?,
+                file.content.fill(&self.values)?,
+                file.mode,
+            ));
+        }
+        let mut parents: Vec<&str> = filled
+            .iter()
+            .filter_map(|(path, ..)| Some(path.rsplit_once('/')?.0))
+            .collect();
+        parents.sort_unstable();
+        parents.dedup();
+        let words: Vec<&str> = ["mkdir", "-p", "--"].into_iter().chain(parents).collect();
+        self.assist("mkdir", &words, output).await?;
+        for (path, content, mode) in filled {
+            let size = content.len();
+            let write = FileWrite {
+                path: path.clone(),
+                content: content.into_bytes(),
+                mode,
+                as_root: self.step.as_root,
+            };
+            self.transport.write_file(&write).await?;
+            output.say(&format!("{path} ({size} bytes)"));
+        }
+        Ok(Ending::Exited { code: 0 })
+    }
+
+    async fn provide(
+        &self,
+        image: &Text,
+        upstream: &Text,
+        stand_in: &str,
+        output: &mut StepOutput,
+    ) -> Result<Ending, Ending> {
+        let image = image.fill(&self.values)?;
+        let upstream = upstream.fill(&self.values)?;
+        let work = async {
+            let engine = Engine::connect(self.transport).await?;
+            match engine.pull(&upstream).await {
+                Ok(()) => {
+                    engine.tag(&upstream, &image).await?;
+                    output.say(&format!("{image} is {upstream}, pulled from its registry"));
+                }
+                Err(EngineFault::Lost(reason)) => return Err(EngineFault::Lost(reason)),
+                Err(EngineFault::Refused(reason)) => {
+                    output.say(&format!("{upstream} cannot be pulled: {reason}"));
+                    let archive =
+                        self.shared.images.archive(stand_in, &image).map_err(|error| {
+                            EngineFault::Refused(format!("the stand-in could not be made: {error}"))
+                        })?;
+                    engine.load(archive).await?;
+                    output.say(&format!(
+                        "{image} is labctl's stand-in for it (labctl service {stand_in})"
+                    ));
+                }
+            }
+            Ok(())
+        };
+        let stopped = self.shared.stop.cancelled();
+        tokio::select! {
+            done = timeout(self.step.timeout, work) => match done {
+                Ok(Ok(())) => Ok(Ending::Exited { code: 0 }),
+                Ok(Err(fault)) => Err(fault.into()),
+                Err(_) => Ok(Ending::TimedOut { after: self.step.timeout }),
+            },
+            () = stopped => Ok(Ending::Cancelled),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! One loop: starts what is ready, writes what is reported, ends when nothing is left.
+
+use super::baseline::touched_paths;
+use super::executor::execute;
+use super::reports::{JournalLost, Report, Reports};
+use super::shared::{Run, Shared};
+use crate::domain::{
+    Counts, Event, EventKind, NodeName, Notice, Outcome, Plan, PlannedStep, SkipReason, State, StepKey, Verb,
+};
+use crate::journal::{EventWriter, JournalError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// How many reports may wait for the dispatcher before output is left out of the display.
+const WAITING_REPORTS: usize = 512;
+
+/// How long executors get to kill what they started when the journal is lost.
+const FAREWELL: Duration = Duration::from_secs(20);
+
+/// Why a run could not go on. Whatever a step or a node does wrong is an [`Outcome`] instead.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Events could no longer be made durable, so nothing more may be changed.
+    #[error("the journal could not be written, so the run was stopped")]
+    Journal(#[source] JournalError),
+}
+
+/// What a run came to.
+#[derive(Debug, Clone)]
+pub struct RunSummary {
+    /// How each step ended.
+    pub outcomes: BTreeMap<StepKey, Outcome>,
+    /// How many ended how.
+    pub counts: Counts,
+    /// Whether the user stopped it.
+    pub stopped: bool,
+    /// The instance's state afterwards.
+    pub state: State,
+}
+
+struct Dispatcher<'a> {
+    verb: Verb,
+    keep_going: bool,
+    pending: Vec<PlannedStep>,
+    outcomes: BTreeMap<StepKey, Outcome>,
+    counts: Counts,
+    lost: BTreeSet<NodeName>,
+    failed: bool,
+    running: JoinSet<(StepKey, Result<Outcome, JournalLost>)>,
+    reports: mpsc::Receiver<Report>,
+    shared: Arc<Shared>,
+    journal: &'a mut dyn EventWriter,
+    notices: mpsc::Sender<Notice>,
+}
+
+/// Carries `plan` out on the nodes of `run`. Every event goes to `journal` first and to `notices` then.
+pub async fn carry_out(
+    plan: &Plan,
+    run: Run,
+    journal: &mut dyn EventWriter,
+    notices: mpsc::Sender<Notice>,
+) -> Result<RunSummary, RunError> {
+    let started = Instant::now();
+    let (sender, reports) = mpsc::channel(WAITING_REPORTS);
+    let keep_going = run.keep_going || plan.verb != Verb::Run;
+    let shared = Arc::new(Shared::new(run, Reports::new(sender), touched_paths(plan)));
+    let mut dispatcher = Dispatcher {
+        verb: plan.verb,
+        keep_going,
+        pending: plan.steps.clone(),
+        outcomes: BTreeMap::new(),
+        counts: Counts::default(),
+        lost: BTreeSet::new(),
+        failed: false,
+        running: JoinSet::new(),
+        reports,
+        shared,
+        journal,
+        notices,
+    };
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    dispatcher
+        .write(EventKind::RunStarted {
+            plan: Box::new(plan.clone()),
+            labctl_version: version,
+        })
+        .await?;
+    let carried = dispatcher.carry_out().await;
+    if carried.is_err() {
+        dispatcher.farewell().await;
+    }
+    carried?;
+    dispatcher.finish(started.elapsed()).await
+}
+
+impl Dispatcher<'_> {
+    async fn carry_out(&mut self) -> Result<(), RunError> {
+        loop {
+            self.start_what_is_ready().await?;
+            if self.running.is_empty() {
+                return self.skip_the_rest().await;
+            }
+            tokio::select! {
+                Some(report) = self.reports.recv() => self.take(report).await?,
+                Some(ended) = self.running.join_next() => self.note_end(ended),
+            }
+        }
+    }
+
+    async fn take(&mut self, report: Report) -> Result<(), RunError> {
+        match report {
+            Report::Event { kind, written } => {
+                self.write(*kind).await?;
+                // The executor may have been aborted meanwhile; the event stands all the same.
+                let _ = written.send(());
+            }
+            Report::Fleeting(notice) => {
+                let _ = self.notices.try_send(*notice);
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, kind: EventKind) -> Result<(), RunError> {
+        let event: Event = self.journal.append(kind).map_err(RunError::Journal)?;
+        self.shared.state().apply(&event);
+        if let EventKind::StepFinished { outcome, .. } = &event.kind {
+            self.counts.count(outcome);
+        }
+        if let EventKind::CheckJudged { verdict: Some(_), .. } = &event.kind {
+            self.counts.checks += 1;
+        }
+        // Nobody watches any more when the receiver is gone; the journal still has everything.
+        let _ = self.notices.send(Notice::Event(event)).await;
+        Ok(())
+    }
+
+    fn note_end(&mut self, ended: Result<(StepKey, Result<Outcome, JournalLost>), tokio::task::JoinError>) {
+        let Ok((key, Ok(outcome))) = ended else {
+            // A panicking executor or a lost journal: nothing more may be started.
+            self.failed = true;
+            self.shared.stop.cancel();
+            return;
+        };
+        if matches!(outcome, Outcome::LostConnection { .. }) {
+            self.lost.insert(key.node.clone());
+        }
+        self.failed |= !outcome.lets_others_go_on();
+        self.outcomes.insert(key, outcome);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.shared.stop.is_cancelled() || (self.failed && !self.keep_going)
+    }
+
+    async fn start_what_is_ready(&mut self) -> Result<(), RunError> {
+        loop {
+            let mut changed = false;
+            for step in std::mem::take(&mut self.pending) {
+                match self.readiness(&step) {
+                    Readiness::Ready => {
+                        let shared = Arc::clone(&self.shared);
+                        self.running
+                            .spawn(async move { (step.key.clone(), execute(&shared, &step).await) });
+                    }
+                    Readiness::Waits => self.pending.push(step),
+                    Readiness::Skip(reason) => {
+                        changed = true;
+                        self.skip(&step, reason).await?;
+                    }
+                }
+            }
+            if !changed {
+                return Ok(());
+            }
+        }
+    }
+
+    fn readiness(&self, step: &PlannedStep) -> Readiness {
+        if self.lost.contains(&step.key.node) {
+            return Readiness::Skip(SkipReason::NodeLost);
+        }
+        if !step.after.iter().all(|key| self.outcomes.contains_key(key)) {
+            return Readiness::Waits;
+        }
+        let in_the_way = step.after.iter().find(|key| !self.outcomes[*key].lets_others_go_on());
+        match in_the_way {
+            // Undo goes on past failures: what can be taken back is.
+            Some(key) if self.verb != Verb::Cleanup => {
+                Readiness::Skip(SkipReason::NeedsFailed { step: key.to_string() })
+            }
+            _ if self.is_stopping() => Readiness::Waits,
+            _ => Readiness::Ready,
+        }
+    }
+
+    async fn skip(&mut self, step: &PlannedStep, reason: SkipReason) -> Result<(), RunError> {
+        let outcome = Outcome::Skipped { reason };
+        let finished = EventKind::StepFinished {
+            step: step.key.clone(),
+            outcome: outcome.clone(),
+            took: Duration::ZERO,
+            output: Vec::new(),
+        };
+        self.outcomes.insert(step.key.clone(), outcome);
+        self.write(finished).await
+    }
+
+    async fn skip_the_rest(&mut self) -> Result<(), RunError> {
+        for step in std::mem::take(&mut self.pending) {
+            self.skip(&step, SkipReason::Stopping).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets executors kill what they started, although nothing can be written down any more.
+    async fn farewell(&mut self) {
+        self.shared.stop.cancel();
+        self.reports.close();
+        let all_ended = async {
+            loop {
+                tokio::select! {
+                    // Refusing to answer tells an executor that its event is lost.
+                    Some(_) = self.reports.recv() => {}
+                    ended = self.running.join_next() => if ended.is_none() { break },
+                }
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, all_ended).await;
+    }
+
+    async fn finish(mut self, took: Duration) -> Result<RunSummary, RunError> {
+        let stopped = self.shared.stop.is_cancelled();
+        let last = if stopped {
+            EventKind::RunAborted {
+                reason: "interrupted".to_owned(),
+                took,
+            }
+        } else {
+            EventKind::RunFinished {
+                verb: self.verb,
+                counts: self.counts,
+                took,
+            }
+        };
+        self.write(last).await?;
+        let state = self.shared.state().clone();
+        Ok(RunSummary {
+            outcomes: self.outcomes,
+            counts: self.counts,
+            stopped,
+            state,
+        })
+    }
+}
+
+enum Readiness {
+    Ready,
+    Waits,
+    Skip(SkipReason),
+}

@@ -1,0 +1,162 @@
+//! Changes to a node's Docker Engine through its API: what the engine does itself, without a command on the node.
+
+use crate::domain::Ending;
+use crate::node::{NodeError, NodeErrorKind, Transport, Tunnel};
+use bollard::errors::Error as DockerError;
+use bollard::query_parameters::{
+    CreateImageOptionsBuilder, ImportImageOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
+    RemoveVolumeOptions, TagImageOptionsBuilder,
+};
+use bollard::{API_DEFAULT_VERSION, Docker};
+use futures_util::TryStreamExt;
+
+/// How long one exchange with the engine may take, in seconds; what streams is bounded by the step.
+const EXCHANGE: u64 = 120;
+
+/// Why the engine did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum EngineFault {
+    /// It answered, and refused.
+    #[error("{0}")]
+    Refused(String),
+    /// The node or the engine could not be reached.
+    #[error("{0}")]
+    Lost(String),
+}
+
+impl From<NodeError> for EngineFault {
+    fn from(error: NodeError) -> Self {
+        match error.kind {
+            NodeErrorKind::Unreachable => Self::Lost(error.to_string()),
+            _ => Self::Refused(error.to_string()),
+        }
+    }
+}
+
+impl From<DockerError> for EngineFault {
+    fn from(error: DockerError) -> Self {
+        match error {
+            DockerError::DockerResponseServerError { message, .. } => Self::Refused(message),
+            DockerError::DockerStreamError { error } => Self::Refused(error),
+            other => Self::Refused(other.to_string()),
+        }
+    }
+}
+
+impl From<EngineFault> for Ending {
+    fn from(fault: EngineFault) -> Self {
+        match fault {
+            EngineFault::Refused(reason) => Self::CouldNotStart { reason },
+            EngineFault::Lost(reason) => Self::LostConnection { reason },
+        }
+    }
+}
+
+/// A node's engine; the way to it stays open while the value lives.
+pub(super) struct Engine {
+    docker: Docker,
+    _tunnel: Tunnel,
+}
+
+/// What becomes of a removal: things that are gone, or going, are as good as removed.
+fn removed(result: Result<(), DockerError>) -> Result<(), EngineFault> {
+    match result {
+        Err(DockerError::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
+        Err(DockerError::DockerResponseServerError {
+            status_code: 409,
+            message,
+        }) if message.contains("already in progress") => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Splits a reference into repository and tag; `latest` where it has none.
+fn repository_and_tag(reference: &str) -> (&str, &str) {
+    match reference.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (reference, "latest"),
+    }
+}
+
+impl Engine {
+    pub(super) async fn connect(transport: &dyn Transport) -> Result<Self, EngineFault> {
+        let tunnel = transport.engine().await?;
+        let socket = tunnel.socket.to_string_lossy().into_owned();
+        let docker = Docker::connect_with_unix(&socket, EXCHANGE, API_DEFAULT_VERSION)?
+            .negotiate_version()
+            .await?;
+        Ok(Self {
+            docker,
+            _tunnel: tunnel,
+        })
+    }
+
+    pub(super) async fn pull(&self, reference: &str) -> Result<(), EngineFault> {
+        let (repository, tag) = repository_and_tag(reference);
+        let options = CreateImageOptionsBuilder::new().from_image(repository).tag(tag).build();
+        self.docker
+            .create_image(Some(options), None, None)
+            .try_for_each(|_| async { Ok(()) })
+            .await?;
+        Ok(())
+    }
+
+    pub(super) async fn tag(&self, image: &str, reference: &str) -> Result<(), EngineFault> {
+        let (repository, tag) = repository_and_tag(reference);
+        let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
+        Ok(self.docker.tag_image(image, Some(options)).await?)
+    }
+
+    pub(super) async fn load(&self, archive: Vec<u8>) -> Result<(), EngineFault> {
+        let options = ImportImageOptionsBuilder::new().quiet(true).build();
+        let body = bollard::body_full(archive.into());
+        self.docker
+            .import_image(options, body, None)
+            .try_for_each(|_| async { Ok(()) })
+            .await?;
+        Ok(())
+    }
+
+    /// Removes a container, running or not, with its anonymous volumes.
+    pub(super) async fn remove_container(&self, id: &str) -> Result<(), EngineFault> {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        removed(self.docker.remove_container(id, Some(options)).await)
+    }
+
+    pub(super) async fn remove_network(&self, id: &str) -> Result<(), EngineFault> {
+        removed(self.docker.remove_network(id).await)
+    }
+
+    pub(super) async fn remove_volume(&self, name: &str) -> Result<(), EngineFault> {
+        removed(self.docker.remove_volume(name, None::<RemoveVolumeOptions>).await)
+    }
+
+    /// Removes a tag, or an image by id, and nothing else: its parents may be somebody else's.
+    pub(super) async fn remove_image(&self, reference: &str) -> Result<(), EngineFault> {
+        let options = RemoveImageOptionsBuilder::new().force(false).noprune(true).build();
+        removed(
+            self.docker
+                .remove_image(reference, Some(options), None)
+                .await
+                .map(|_| ()),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_a_registry_is_not_taken_for_a_tag() {
+        assert_eq!(repository_and_tag("mongo:3.6"), ("mongo", "3.6"));
+        assert_eq!(
+            repository_and_tag("host:5000/dockchat"),
+            ("host:5000/dockchat", "latest")
+        );
+        assert_eq!(
+            repository_and_tag("host:5000/dockchat:v1"),
+            ("host:5000/dockchat", "v1")
+        );
+    }
+}

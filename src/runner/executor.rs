@@ -1,0 +1,291 @@
+//! One step on one node, from its undo to its checks.
+
+use super::action::{Scene, perform};
+use super::baseline::take_baseline;
+use super::checks::{holds_already, judge_checks};
+use super::output::StepOutput;
+use super::reports::JournalLost;
+use super::shared::{NodeAccess, Shared};
+use super::undo::{compare_baseline, reset_node, undo_all};
+use super::undo_steps::{Refusal, plan_undo};
+use crate::check::CommandEvidence;
+use crate::domain::{
+    Action, Capture, CaptureFrom, CheckKind, Ending, EventKind, Outcome, OutputRecord, PlannedStep, SkipReason,
+    WhenDone, Work,
+};
+use crate::node::Transport;
+use regex::RegexBuilder;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What a step came to, before it is reported.
+pub(super) struct Done {
+    pub(super) outcome: Outcome,
+    pub(super) output: Vec<OutputRecord>,
+}
+
+impl From<Outcome> for Done {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            output: Vec::new(),
+        }
+    }
+}
+
+/// Does `step` and reports how it ended.
+pub(super) async fn execute(shared: &Arc<Shared>, step: &PlannedStep) -> Result<Outcome, JournalLost> {
+    let started = Instant::now();
+    let mut done = do_step(shared, step).await?;
+    mask(shared, &mut done.outcome);
+    let finished = EventKind::StepFinished {
+        step: step.key.clone(),
+        outcome: done.outcome.clone(),
+        took: started.elapsed(),
+        output: done.output,
+    };
+    shared.reports.event(finished).await?;
+    Ok(done.outcome)
+}
+
+/// Masks secrets in what a node said about an ending.
+fn mask(shared: &Shared, outcome: &mut Outcome) {
+    match outcome {
+        Outcome::CouldNotStart { reason, .. } | Outcome::LostConnection { reason } | Outcome::CannotTell { reason } => {
+            *reason = shared.redactor().text(reason)
+        }
+        _ => {}
+    }
+}
+
+async fn do_step(shared: &Arc<Shared>, step: &PlannedStep) -> Result<Done, JournalLost> {
+    let Work::Action(action) = &step.work else {
+        return do_to_the_node(shared, step).await;
+    };
+    if step.changes() && step.when_done == WhenDone::Skip && holds_already(shared, step).await {
+        return Ok(Outcome::Skipped {
+            reason: SkipReason::AlreadyHolds,
+        }
+        .into());
+    }
+    if !step.changes() {
+        let started = EventKind::StepStarted {
+            step: step.key.clone(),
+            exec: None,
+            undo: Vec::new(),
+        };
+        shared.reports.event(started).await?;
+        shared
+            .reports
+            .event(EventKind::ChecksStarted { step: step.key.clone() })
+            .await?;
+        return Ok(judge_checks(shared, step, None).await?.into());
+    }
+    let transport = match reach(shared, step).await? {
+        Ok(transport) => transport,
+        Err(outcome) => return Ok(outcome.into()),
+    };
+    change(shared, step, action, transport.as_ref()).await
+}
+
+/// Does what is not a lab's action: undo, comparison, reset.
+async fn do_to_the_node(shared: &Arc<Shared>, step: &PlannedStep) -> Result<Done, JournalLost> {
+    let started = EventKind::StepStarted {
+        step: step.key.clone(),
+        exec: None,
+        undo: Vec::new(),
+    };
+    shared.reports.event(started).await?;
+    let transport = match shared.access(&step.key.node) {
+        NodeAccess::Connected(transport) => transport,
+        NodeAccess::Unreachable(reason) => return Ok(Outcome::LostConnection { reason }.into()),
+    };
+    if !matches!(step.work, Work::Reset)
+        && let Err(outcome) = prepare(shared, step, transport.as_ref()).await?
+    {
+        return Ok(outcome.into());
+    }
+    match &step.work {
+        Work::Undo(undos) => undo_all(shared, step, transport.as_ref(), undos).await,
+        Work::CompareBaseline => compare_baseline(shared, step, transport.as_ref()).await,
+        Work::Reset | Work::Action(_) => reset_node(shared, step, transport.as_ref()).await,
+    }
+}
+
+/// Returns the way to the step's node, which is ready for changes then.
+async fn reach(shared: &Shared, step: &PlannedStep) -> Result<Result<Arc<dyn Transport>, Outcome>, JournalLost> {
+    let transport = match shared.access(&step.key.node) {
+        NodeAccess::Connected(transport) => transport,
+        NodeAccess::Unreachable(reason) => return Ok(Err(Outcome::LostConnection { reason })),
+    };
+    Ok(prepare(shared, step, transport.as_ref()).await?.map(|()| transport))
+}
+
+/// Makes the node ready for changes, once a run: its baseline is in the journal and on the node before anything else,
+/// and what a labctl that died left running there is stopped.
+async fn prepare(
+    shared: &Shared,
+    step: &PlannedStep,
+    transport: &dyn Transport,
+) -> Result<Result<(), Outcome>, JournalLost> {
+    let node = &step.key.node;
+    let (Some(instance), Some(preparation)) = (&shared.instance, shared.preparation(node)) else {
+        return Ok(Err(not_started("nothing may be changed outside an instance")));
+    };
+    let mut prepared = preparation.lock().await;
+    if *prepared {
+        return Ok(Ok(()));
+    }
+    let known = shared.state().baselines.get(node).cloned();
+    let baseline = match known {
+        Some(baseline) => baseline,
+        None => {
+            let paths = shared.paths.get(node).map(Vec::as_slice).unwrap_or_default();
+            let baseline = match take_baseline(transport, paths).await {
+                Ok(baseline) => baseline,
+                Err(error) => return Ok(Err(not_started(&format!("the baseline could not be taken: {error}")))),
+            };
+            shared
+                .reports
+                .event(EventKind::BaselineTaken {
+                    baseline: baseline.clone(),
+                })
+                .await?;
+            baseline
+        }
+    };
+    let kept = serde_json::to_vec(&baseline).unwrap_or_default();
+    let ready = async {
+        transport.open_instance(instance).await?;
+        transport.stop_execs().await?;
+        transport.keep("baseline.json", &kept).await
+    };
+    match ready.await {
+        Ok(()) => *prepared = true,
+        Err(error) => return Ok(Err(Ending::from(error).into())),
+    }
+    Ok(Ok(()))
+}
+
+fn not_started(reason: &str) -> Outcome {
+    Outcome::CouldNotStart {
+        reason: reason.to_owned(),
+        hint: None,
+    }
+}
+
+/// Does an action that changes the node: undo first, then the action, then its checks.
+async fn change(
+    shared: &Arc<Shared>,
+    step: &PlannedStep,
+    action: &Action,
+    transport: &dyn Transport,
+) -> Result<Done, JournalLost> {
+    let exec = format!("{}-{}", shared.id, step.key.step);
+    let undo = match plan_undo(shared, step, transport, &exec).await {
+        Ok(undo) => undo,
+        Err(Refusal { reason, hint }) => return Ok(Outcome::CouldNotStart { reason, hint }.into()),
+    };
+    let kept = serde_json::to_vec(&undo).unwrap_or_default();
+    if !undo.is_empty()
+        && let Err(error) = transport.keep(&format!("undo/{exec}.json"), &kept).await
+    {
+        return Ok(Outcome::from(Ending::from(error)).into());
+    }
+    let started = EventKind::StepStarted {
+        step: step.key.clone(),
+        exec: Some(exec.clone()),
+        undo,
+    };
+    shared.reports.event(started).await?;
+
+    let captures_a_secret = step.captures.iter().any(|capture| capture.secret);
+    let mut output = StepOutput::new(shared, &step.key, captures_a_secret);
+    let scene = Scene {
+        shared,
+        step,
+        transport,
+        exec: &exec,
+        values: shared.values(),
+    };
+    let ending = perform(scene, action, &mut output).await;
+    let held = output.held();
+    let evidence = CommandEvidence {
+        ending,
+        stdout: held.stdout,
+        stderr: held.stderr,
+    };
+    let outcome = judge(shared, step, &evidence).await?;
+    if captures_a_secret {
+        // The record on the node holds the secret in clear; nothing needs it any more.
+        if let Err(error) = transport.forget_output(&exec).await {
+            output.say(&format!("the output could not be removed from the node: {error}"));
+        }
+    }
+    let output = match output.finish() {
+        Ok(output) => output,
+        Err(error) => return Ok(not_started(&format!("the output could not be kept: {error}")).into()),
+    };
+    Ok(Done { outcome, output })
+}
+
+/// Judges what the action left: its own ending, what is to be captured, its checks.
+async fn judge(shared: &Shared, step: &PlannedStep, evidence: &CommandEvidence) -> Result<Outcome, JournalLost> {
+    let judges_exit = step
+        .checks
+        .iter()
+        .any(|check| matches!(check.kind, CheckKind::Exit { .. }));
+    let outcome = match &evidence.ending {
+        Ending::Exited { code: 0 } => Outcome::Passed,
+        Ending::Exited { .. } if judges_exit => Outcome::Passed,
+        ending => ending.clone().into(),
+    };
+    if outcome != Outcome::Passed {
+        return Ok(outcome);
+    }
+    if evidence.ending == (Ending::Exited { code: 0 }) {
+        for capture in &step.captures {
+            let Some(text) = captured(capture, &evidence.stdout) else {
+                let reason = format!("the output has no value for `{}`", capture.name);
+                return Ok(Outcome::CannotTell { reason });
+            };
+            shared.set_value(&capture.name, &text, capture.secret);
+            let value = (!capture.secret).then_some(text);
+            let step = step.key.clone();
+            shared
+                .reports
+                .event(EventKind::ValueCaptured {
+                    step,
+                    name: capture.name.clone(),
+                    value,
+                })
+                .await?;
+        }
+    }
+    shared
+        .reports
+        .event(EventKind::ChecksStarted { step: step.key.clone() })
+        .await?;
+    judge_checks(shared, step, Some(evidence)).await
+}
+
+fn captured(capture: &Capture, stdout: &[u8]) -> Option<String> {
+    match &capture.from {
+        CaptureFrom::Regex(pattern) => {
+            let text = String::from_utf8_lossy(stdout);
+            let found = RegexBuilder::new(pattern)
+                .multi_line(true)
+                .build()
+                .ok()?
+                .captures(&text)?;
+            Some(found.get(1).or_else(|| found.get(0))?.as_str().to_owned())
+        }
+        CaptureFrom::Json(pointer) => {
+            let value: serde_json::Value = serde_json::from_slice(stdout).ok()?;
+            Some(match value.pointer(pointer)? {
+                serde_json::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            })
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What proves that something on a node is ours: a Compose project of the lab, a name or reference that a step gave it, an
+//! id that a step's command printed, a layer between such an image and the baseline. Having appeared meanwhile proves
+//! nothing.
+
+use super::baseline::EngineContents;
+use crate::domain::{Baseline, ContainerSeen, Difference, ImageSeen, Undo};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The proofs that an instance has for one node.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Proofs {
+    projects: BTreeSet<String>,
+    containers: BTreeSet<String>,
+    references: BTreeSet<String>,
+    printed: BTreeSet<String>,
+    paths: BTreeSet<String>,
+}
+
+impl Proofs {
+    /// Collects the proofs in `made`; `printed` are the ids that its execs printed.
+    pub(super) fn new<'a>(made: impl IntoIterator<Item = &'a Undo>, printed: Vec<String>) -> Self {
+        let mut proofs = Self {
+            printed: printed.into_iter().collect(),
+            ..Self::default()
+        };
+        for undo in made {
+            match undo {
+                Undo::RemoveProject { project } => {
+                    proofs.projects.insert(project.clone());
+                }
+                Undo::RemoveContainer { name } => {
+                    proofs.containers.insert(name.clone());
+                }
+                Undo::RemoveImages { references } => {
+                    proofs
+                        .references
+                        .extend(references.iter().map(|reference| with_tag(reference)));
+                }
+                Undo::RemoveDirectory { path } | Undo::RestoreFile { path, .. } => {
+                    proofs.paths.insert(path.clone());
+                }
+                Undo::RemovePrinted { .. } | Undo::Run { .. } => {}
+            }
+        }
+        proofs
+    }
+
+    fn was_printed(&self, id: &str) -> bool {
+        let digits = id.strip_prefix("sha256:").unwrap_or(id);
+        // Every printed id has at least 12 digits, so the candidates are the entries from there up to the whole id.
+        let Some(start) = digits.get(..12) else { return false };
+        self.printed
+            .range(start.to_owned()..=digits.to_owned())
+            .any(|printed| digits.starts_with(printed.as_str()))
+    }
+
+    /// Returns the containers that are ours and that the baseline does not have.
+    pub(super) fn containers<'a>(&self, contents: &'a EngineContents, baseline: &Baseline) -> Vec<&'a ContainerSeen> {
+        let images = self.images(contents, baseline);
+        contents
+            .containers
+            .iter()
+            .filter(|container| !baseline.containers.contains_key(&container.id))
+            .filter(|container| {
+                container
+                    .project()
+                    .is_some_and(|project| self.projects.contains(project))
+                    || self.containers.contains(&container.name)
+                    || self.was_printed(&container.id)
+                    || images.contains(&container.image_id)
+            })
+            .collect()
+    }
+
+    /// Returns the ids of the images that are ours: named by a step or printed, their untagged ancestors and descendants,
+    /// none of them in the baseline and none with a tag that is somebody else's.
+    pub(super) fn images(&self, contents: &EngineContents, baseline: &Baseline) -> BTreeSet<String> {
+        let new: BTreeMap<&str, &ImageSeen> = contents
+            .images
+            .iter()
+            .filter(|image| !baseline.images.contains_key(&image.id))
+            .filter(|image| image.tags.iter().all(|tag| self.references.contains(tag)))
+            .map(|image| (image.id.as_str(), image))
+            .collect();
+        let mut ours: BTreeSet<String> = new
+            .values()
+            .filter(|image| !image.tags.is_empty() || self.was_printed(&image.id))
+            .map(|image| image.id.clone())
+            .collect();
+        loop {
+            let related: Vec<String> = new
+                .values()
+                .filter(|image| !ours.contains(&image.id))
+                .filter(|image| {
+                    let descends = image.parent.as_ref().is_some_and(|parent| ours.contains(parent));
+                    let carries = ours.iter().any(|id| {
+                        new.get(id.as_str())
+                            .is_some_and(|child| child.parent.as_deref() == Some(&image.id))
+                    });
+                    descends || carries
+                })
+                .map(|image| image.id.clone())
+                .collect();
+            if related.is_empty() {
+                return ours;
+            }
+            ours.extend(related);
+        }
+    }
+
+    /// Returns the names of the networks that are ours.
+    pub(super) fn networks(&self, contents: &EngineContents, baseline: &Baseline) -> Vec<String> {
+        let labelled = |labels: &BTreeMap<String, String>| self.has_our_project(labels);
+        let networks = contents.networks.iter().filter(|network| labelled(&network.labels));
+        networks
+            .map(|network| network.name.clone())
+            .filter(|name| !baseline.networks.contains(name))
+            .collect()
+    }
+
+    /// Returns the names of the volumes that are ours.
+    pub(super) fn volumes(&self, contents: &EngineContents, baseline: &Baseline) -> Vec<String> {
+        let of_containers = self
+            .containers(contents, baseline)
+            .into_iter()
+            .flat_map(|seen| seen.volumes.clone());
+        let labelled = contents
+            .volumes
+            .iter()
+            .filter(|volume| self.has_our_project(&volume.labels));
+        let mut names: BTreeSet<String> = labelled
+            .map(|volume| volume.name.clone())
+            .chain(of_containers)
+            .collect();
+        names.retain(|name| !baseline.volumes.contains(name));
+        names.into_iter().collect()
+    }
+
+    fn has_our_project(&self, labels: &BTreeMap<String, String>) -> bool {
+        labels
+            .get("com.docker.compose.project")
+            .is_some_and(|project| self.projects.contains(project))
+    }
+
+    /// Splits `differences` into what is ours and what is not.
+    pub(super) fn split(
+        &self,
+        differences: Vec<Difference>,
+        contents: &EngineContents,
+        baseline: &Baseline,
+    ) -> (Vec<Difference>, Vec<Difference>) {
+        let containers: BTreeSet<&str> = self
+            .containers(contents, baseline)
+            .into_iter()
+            .map(|container| container.id.as_str())
+            .collect();
+        let images = self.images(contents, baseline);
+        let networks = self.networks(contents, baseline);
+        let volumes = self.volumes(contents, baseline);
+        differences.into_iter().partition(|difference| match difference {
+            Difference::ContainerAppeared { id, .. } => containers.contains(id.as_str()),
+            Difference::ImageAppeared { id, .. } => images.contains(id),
+            Difference::TagAppeared { tag } | Difference::TagGone { tag, .. } => self.references.contains(tag),
+            Difference::NetworkAppeared { name } => networks.contains(name),
+            Difference::VolumeAppeared { name } => volumes.contains(name),
+            Difference::FileAppeared { path } | Difference::FileGone { path } | Difference::FileChanged { path } => {
+                self.is_our_path(path)
+            }
+            Difference::ContainerGone { .. }
+            | Difference::ContainerStopped { .. }
+            | Difference::ImageGone { .. }
+            | Difference::NetworkGone { .. }
+            | Difference::VolumeGone { .. } => false,
+        })
+    }
+
+    fn is_our_path(&self, path: &str) -> bool {
+        self.paths.iter().any(|ours| {
+            path.strip_prefix(ours.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+}
+
+/// Adds the tag that Docker assumes where `reference` has none.
+pub(super) fn with_tag(reference: &str) -> String {
+    let name = reference.rsplit('/').next().unwrap_or(reference);
+    if name.contains(':') {
+        reference.to_owned()
+    } else {
+        format!("{reference}:latest")
+    }
+}

@@ -1,0 +1,129 @@
+//! What all executors of a run share.
+
+use super::StandInImages;
+use super::reports::Reports;
+use crate::check::Ours;
+use crate::domain::{InstanceId, NodeName, Redactor, RunId, State, Undo, Values};
+use crate::node::Transport;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+/// How a run gets to a node.
+#[derive(Clone)]
+pub enum NodeAccess {
+    /// It answered.
+    Connected(Arc<dyn Transport>),
+    /// It could not be reached, and why.
+    Unreachable(String),
+}
+
+/// Everything about a run that is known when it begins.
+pub struct Run {
+    /// The instance it belongs to; `None` where nothing may be changed.
+    pub instance: Option<InstanceId>,
+    /// Its own id.
+    pub id: RunId,
+    /// The instance's directory on this machine, where outputs go.
+    pub directory: PathBuf,
+    /// The nodes of the plan.
+    pub nodes: BTreeMap<NodeName, NodeAccess>,
+    /// Values known so far: secrets, and what earlier runs captured.
+    pub values: Values,
+    /// The instance's state so far.
+    pub state: State,
+    /// Makes the images that the lab brings.
+    pub images: Arc<dyn StandInImages>,
+    /// Whether steps that do not depend on a failed one are still begun.
+    pub keep_going: bool,
+    /// Fires when the user wants to stop.
+    pub stop: CancellationToken,
+}
+
+/// The same, as executors see it.
+pub(super) struct Shared {
+    pub(super) instance: Option<InstanceId>,
+    pub(super) id: RunId,
+    pub(super) directory: PathBuf,
+    pub(super) nodes: BTreeMap<NodeName, NodeAccess>,
+    pub(super) images: Arc<dyn StandInImages>,
+    pub(super) stop: CancellationToken,
+    pub(super) reports: Reports,
+    /// The paths that the plan touches on each node, for the baseline.
+    pub(super) paths: BTreeMap<NodeName, Vec<String>>,
+    prepared: BTreeMap<NodeName, tokio::sync::Mutex<bool>>,
+    values: Mutex<Values>,
+    state: Mutex<State>,
+}
+
+impl Shared {
+    pub(super) fn new(run: Run, reports: Reports, paths: BTreeMap<NodeName, Vec<String>>) -> Self {
+        let prepared = run
+            .nodes
+            .keys()
+            .map(|node| (node.clone(), tokio::sync::Mutex::new(false)))
+            .collect();
+        Self {
+            instance: run.instance,
+            id: run.id,
+            directory: run.directory,
+            nodes: run.nodes,
+            images: run.images,
+            stop: run.stop,
+            reports,
+            paths,
+            prepared,
+            values: Mutex::new(run.values),
+            state: Mutex::new(run.state),
+        }
+    }
+
+    /// Returns the state; the dispatcher keeps it up to date.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock was held cannot leave a state half folded: folding does not panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns a copy of the values as they are now.
+    pub(super) fn values(&self) -> Values {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_value(&self, name: &str, text: &str, secret: bool) {
+        self.values
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .set(name, text, secret);
+    }
+
+    /// Returns what masks the secrets known so far.
+    pub(super) fn redactor(&self) -> Redactor {
+        Redactor::new(self.values().secrets())
+    }
+
+    pub(super) fn access(&self, node: &NodeName) -> NodeAccess {
+        self.nodes
+            .get(node)
+            .cloned()
+            .unwrap_or_else(|| NodeAccess::Unreachable(format!("the inventory has no node {node}")))
+    }
+
+    /// Returns the lock that makes preparing `node` happen once.
+    pub(super) fn preparation(&self, node: &NodeName) -> Option<&tokio::sync::Mutex<bool>> {
+        self.prepared.get(node)
+    }
+
+    /// Returns what the instance owns on `node`, as far as checks want to know.
+    pub(super) fn ours(&self, node: &NodeName) -> Ours {
+        let mut ours = Ours::default();
+        for undo in self.state().made.get(node).into_iter().flatten() {
+            match undo {
+                Undo::RemoveProject { project } => ours.projects.insert(project.clone()),
+                Undo::RemoveContainer { name } => ours.containers.insert(name.clone()),
+                _ => false,
+            };
+        }
+        ours
+    }
+}

@@ -1,0 +1,121 @@
+//! Puts files back and removes directories, as commands on the node.
+
+use super::baseline::look_at_file;
+use crate::domain::{FileBefore, Undo};
+use crate::node::Transport;
+
+/// Puts the copy "$1" at "$2" by renaming, so that a crash leaves one or the other.
+const PUT_BACK: &str = r#"t=$2.labctl-restored && cp -p -- "$1" "$t" && sync -- "$t" && mv -f -- "$t" "$2""#;
+
+/// What is to be done about a file or directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum FileWork {
+    /// Nothing: it is as it was.
+    Nothing,
+    /// This command, as root.
+    Command(Vec<String>),
+    /// It must be left alone, and why.
+    Refuse(String),
+}
+
+fn command(words: &[&str]) -> FileWork {
+    FileWork::Command(words.iter().map(|word| (*word).to_owned()).collect())
+}
+
+/// Decides how the file at `path` gets back to `before`. `ours` are the hashes of all that this instance wrote there; an
+/// empty list means that a command wrote it, so that its content proves nothing.
+pub(super) async fn file_work(
+    transport: &dyn Transport,
+    instance_directory: &str,
+    path: &str,
+    before: &FileBefore,
+    ours: &[String],
+) -> Result<FileWork, String> {
+    let now = look_at_file(transport, path).await.map_err(|error| error.to_string())?;
+    let changed_since = |sha256: Option<&String>| {
+        let known = sha256.is_some_and(|sha256| ours.contains(sha256));
+        !known && !ours.is_empty()
+    };
+    let refusal = || FileWork::Refuse(format!("{path} was changed after labctl wrote it; it is left as it is"));
+    Ok(match (before, &now) {
+        (FileBefore::Absent, None) => FileWork::Nothing,
+        (FileBefore::Absent, Some(seen)) if changed_since(seen.sha256.as_ref()) => refusal(),
+        (FileBefore::Absent, Some(_)) => command(&["rm", "-f", "--", path]),
+        (
+            FileBefore::Kept {
+                sha256,
+                mode,
+                owner,
+                group,
+                ..
+            },
+            Some(seen),
+        ) if seen.sha256.as_ref() == Some(sha256)
+            && seen.mode == *mode
+            && seen.owner == *owner
+            && seen.group == *group =>
+        {
+            FileWork::Nothing
+        }
+        (FileBefore::Kept { sha256, .. }, Some(seen))
+            if seen.sha256.as_ref() != Some(sha256) && changed_since(seen.sha256.as_ref()) =>
+        {
+            refusal()
+        }
+        (FileBefore::Kept { backup, .. }, _) => command(&[
+            "sh",
+            "-c",
+            PUT_BACK,
+            "sh",
+            &format!("{instance_directory}/{backup}"),
+            path,
+        ]),
+    })
+}
+
+/// Returns the hashes of all that `made` says was written to `path`; empty where a command wrote there.
+pub(super) fn written_hashes(made: &[Undo], path: &str) -> Vec<String> {
+    let mut hashes = Vec::new();
+    for undo in made {
+        if let Undo::RestoreFile {
+            path: written,
+            after_sha256,
+            ..
+        } = undo
+            && written == path
+        {
+            match after_sha256 {
+                Some(sha256) => hashes.push(sha256.clone()),
+                None => return Vec::new(),
+            }
+        }
+    }
+    hashes
+}
+
+/// Decides how a directory that a step made goes away.
+pub(super) fn directory_work(path: &str) -> FileWork {
+    let parts: Vec<&str> = path.split('/').collect();
+    let plain = path.starts_with('/') && parts.len() >= 3 && !parts.iter().any(|part| matches!(*part, "." | ".."));
+    if plain && !path.ends_with('/') {
+        command(&["rm", "-rf", "--one-file-system", "--", path])
+    } else {
+        FileWork::Refuse(format!("{path} is no path that labctl would have made"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_that_no_step_makes_are_never_removed() {
+        for path in ["/", "/home", "", "home/x", "/home/../etc", "/home/x/", "/./x"] {
+            assert!(
+                matches!(directory_work(path), FileWork::Refuse(_)),
+                "{path} would be removed"
+            );
+        }
+        assert!(matches!(directory_work("/home/ubuntu/dockchat"), FileWork::Command(_)));
+    }
+}

@@ -1,0 +1,304 @@
+//! What a step will make, put down as undo before it makes it. Where something is in the way that labctl did not make,
+//! the step is refused instead.
+
+use super::baseline::look_at_file;
+use super::shared::Shared;
+use crate::domain::{
+    Action, Command, Ending, FileBefore, MissingValue, PlannedStep, ProbeError, Text, Undo, UndoText, Values, Work,
+};
+use crate::node::{ExecId, ExecRequest, Look, NodeError, OutputSink, Stream, Transport};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Prints the topmost directory that `mkdir -p` would have to make for "$1", or nothing where it is there already.
+const TOPMOST_MISSING: &str = r#"
+p=$1
+if [ -e "$p" ] || [ -L "$p" ]; then exit 0; fi
+while d=$(dirname -- "$p"); [ ! -e "$d" ]; do p=$d; done
+printf '%s' "$p"
+"#;
+
+/// Keeps a copy of the file "$1" as "$2", with owner, mode and times, on disk before it returns.
+const BACK_UP: &str = r#"mkdir -p -- "${2%/*}" && cp -p -- "$1" "$2" && sync -- "$2" "${2%/*}""#;
+
+/// How long a look or a backup may take.
+const QUICK: Duration = Duration::from_secs(30);
+
+/// Why a step must not start.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) reason: String,
+    pub(super) hint: Option<String>,
+}
+
+impl From<NodeError> for Refusal {
+    fn from(error: NodeError) -> Self {
+        Self {
+            reason: error.to_string(),
+            hint: error.hint,
+        }
+    }
+}
+
+impl From<ProbeError> for Refusal {
+    fn from(error: ProbeError) -> Self {
+        Self {
+            reason: error.to_string(),
+            hint: None,
+        }
+    }
+}
+
+impl From<MissingValue> for Refusal {
+    fn from(error: MissingValue) -> Self {
+        Self {
+            reason: error.to_string(),
+            hint: None,
+        }
+    }
+}
+
+struct Planner<'a> {
+    shared: &'a Shared,
+    step: &'a PlannedStep,
+    transport: &'a dyn Transport,
+    exec: &'a str,
+    values: Values,
+    made: Vec<Undo>,
+    undo: Vec<Undo>,
+}
+
+/// Returns what takes `step` back, with backups already on the node.
+pub(super) async fn plan_undo(
+    shared: &Shared,
+    step: &PlannedStep,
+    transport: &dyn Transport,
+    exec: &str,
+) -> Result<Vec<Undo>, Refusal> {
+    let made = shared.state().made.get(&step.key.node).cloned().unwrap_or_default();
+    let values = shared.values();
+    let mut planner = Planner {
+        shared,
+        step,
+        transport,
+        exec,
+        values,
+        made,
+        undo: Vec::new(),
+    };
+    let hashes = planner.hashes_of_written_files()?;
+    for undo in &step.undo {
+        match undo {
+            UndoText::Directory(path) => planner.directory(path).await?,
+            UndoText::File(path) => planner.file(path, &hashes).await?,
+            other => planner.declared(other)?,
+        }
+    }
+    Ok(planner.undo)
+}
+
+impl Planner<'_> {
+    fn declared(&mut self, undo: &UndoText) -> Result<(), Refusal> {
+        let fill = |text: &Text| text.fill(&self.values);
+        let mut planned = match undo {
+            UndoText::Project(project) => vec![Undo::RemoveProject {
+                project: fill(project)?,
+            }],
+            UndoText::Container(name) => vec![Undo::RemoveContainer { name: fill(name)? }],
+            UndoText::Images(references) => vec![
+                Undo::RemoveImages {
+                    references: references.iter().map(fill).collect::<Result<_, _>>()?,
+                },
+                Undo::RemovePrinted {
+                    exec: self.exec.to_owned(),
+                },
+            ],
+            UndoText::Run { command, as_root } => vec![Undo::Run {
+                command: command.iter().map(fill).collect::<Result<_, _>>()?,
+                as_root: *as_root,
+            }],
+            UndoText::Directory(_) | UndoText::File(_) => Vec::new(),
+        };
+        self.undo.append(&mut planned);
+        Ok(())
+    }
+
+    /// Plans the removal of a directory that must not be there yet, and of the parents it makes necessary.
+    async fn directory(&mut self, path: &Text) -> Result<(), Refusal> {
+        let path = path.fill(&self.values)?;
+        if self.covered(&path) {
+            return Ok(());
+        }
+        match self.topmost_missing(&path).await? {
+            Some(topmost) => self.undo.push(Undo::RemoveDirectory { path: topmost }),
+            None => {
+                return Err(Refusal {
+                    reason: format!("{path} is already there, and labctl did not make it"),
+                    hint: Some(format!("move it away on {}, then run again", self.step.key.node)),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn file(&mut self, path: &Text, hashes: &BTreeMap<String, String>) -> Result<(), Refusal> {
+        let path = path.fill(&self.values)?;
+        if self.covered(&path) {
+            return Ok(());
+        }
+        let after_sha256 = hashes.get(&path).cloned();
+        if let Some(before) = self.before_first_write(&path) {
+            self.undo.push(Undo::RestoreFile {
+                path,
+                before,
+                after_sha256,
+            });
+            return Ok(());
+        }
+        match look_at_file(self.transport, &path).await? {
+            Some(seen) => {
+                let Some(sha256) = seen.sha256 else {
+                    let reason = format!("{path} is no regular file, so it cannot be kept and put back");
+                    return Err(Refusal { reason, hint: None });
+                };
+                let backup = format!("backup/{}", &hex(Sha256::digest(path.as_bytes()))[..16]);
+                self.back_up(&path, &backup).await?;
+                let before = FileBefore::Kept {
+                    backup,
+                    sha256,
+                    mode: seen.mode,
+                    owner: seen.owner,
+                    group: seen.group,
+                };
+                self.undo.push(Undo::RestoreFile {
+                    path,
+                    before,
+                    after_sha256,
+                });
+            }
+            None => {
+                if let Some(topmost) = self.topmost_missing(&path).await?.filter(|topmost| *topmost != path) {
+                    self.undo.push(Undo::RemoveDirectory { path: topmost });
+                } else {
+                    self.undo.push(Undo::RestoreFile {
+                        path,
+                        before: FileBefore::Absent,
+                        after_sha256,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether `path` lies in a directory whose removal is planned already.
+    fn covered(&self, path: &str) -> bool {
+        self.made.iter().chain(&self.undo).any(|undo| match undo {
+            Undo::RemoveDirectory { path: made } => path
+                .strip_prefix(made.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            _ => false,
+        })
+    }
+
+    /// Returns what was at `path` before this instance wrote there for the first time.
+    fn before_first_write(&self, path: &str) -> Option<FileBefore> {
+        self.made.iter().find_map(|undo| match undo {
+            Undo::RestoreFile {
+                path: written, before, ..
+            } if written == path => Some(before.clone()),
+            _ => None,
+        })
+    }
+
+    async fn topmost_missing(&self, path: &str) -> Result<Option<String>, Refusal> {
+        let words = ["sh", "-c", TOPMOST_MISSING, "sh", path].map(str::to_owned).to_vec();
+        let look = Look {
+            command: Command::Argv(words),
+            as_root: true,
+            deadline: QUICK,
+            keep: 8192,
+        };
+        let looked = self.transport.look(&look).await?;
+        if looked.ending != (Ending::Exited { code: 0 }) {
+            let complaint = String::from_utf8_lossy(&looked.stderr).trim().to_owned();
+            let reason = format!("{path} could not be looked at: {}: {complaint}", looked.ending);
+            return Err(Refusal { reason, hint: None });
+        }
+        let topmost = String::from_utf8_lossy(&looked.stdout).into_owned();
+        Ok((!topmost.is_empty()).then_some(topmost))
+    }
+
+    async fn back_up(&self, path: &str, backup: &str) -> Result<(), Refusal> {
+        let Some(instance) = &self.shared.instance else {
+            return Err(Refusal {
+                reason: "nothing may be changed outside an instance".to_owned(),
+                hint: None,
+            });
+        };
+        let place = format!("{}/{backup}", self.transport.instance_directory(instance));
+        let words = ["sh", "-c", BACK_UP, "sh", path, &place].map(str::to_owned).to_vec();
+        let request = ExecRequest {
+            id: ExecId(format!("{}-{}", self.exec, backup.replace('/', "-"))),
+            command: Command::Argv(words),
+            directory: None,
+            environment: Vec::new(),
+            stdin: None,
+            as_root: true,
+            deadline: QUICK,
+        };
+        let mut complaint = Complaint::default();
+        match self.transport.exec(&request, &mut complaint, &self.shared.stop).await? {
+            Ending::Exited { code: 0 } => Ok(()),
+            ending => Err(Refusal {
+                reason: format!(
+                    "{path} could not be kept before changing it: {ending}: {}",
+                    complaint.text()
+                ),
+                hint: None,
+            }),
+        }
+    }
+
+    fn hashes_of_written_files(&self) -> Result<BTreeMap<String, String>, MissingValue> {
+        let Work::Action(Action::Write { files }) = &self.step.work else {
+            return Ok(BTreeMap::new());
+        };
+        let hash = |file: &crate::domain::FileText| {
+            Ok((
+                file.path.fill(&self.values)?,
+                hex(Sha256::digest(file.content.fill(&self.values)?.as_bytes())),
+            ))
+        };
+        files.iter().map(hash).collect()
+    }
+}
+
+/// Writes bytes as lower-case hex digits.
+pub(super) fn hex(bytes: impl AsRef<[u8]>) -> String {
+    bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Holds the first words that a command of ours complained with.
+#[derive(Debug, Default)]
+pub(super) struct Complaint {
+    bytes: Vec<u8>,
+}
+
+impl Complaint {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).trim().to_owned()
+    }
+}
+
+impl OutputSink for Complaint {
+    fn chunk(&mut self, stream: Stream, bytes: &[u8]) {
+        let room = 4096_usize.saturating_sub(self.bytes.len());
+        if stream == Stream::Stderr {
+            self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+    }
+
+    fn cut(&mut self, _: Stream, _: u64) {}
+}
