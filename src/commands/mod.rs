@@ -1,1 +1,19 @@
-//! To be written.
+//! One file per verb. Composes the layers: nothing else sees both runner and report.
+
+mod carry_out;
+mod cleanup;
+mod connect;
+mod dispatch;
+mod failure;
+mod images;
+mod inventory;
+mod listing;
+mod playground;
+mod run;
+mod session;
+mod ssh;
+mod status;
+mod target;
+mod verify;
+
+pub use dispatch::dispatch;

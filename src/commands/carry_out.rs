@@ -1,0 +1,119 @@
+//! A plan on its way: the engine, the reporters, and the user's Ctrl-C.
+
+use super::failure::Failure;
+use super::session::{Amount, Session};
+use crate::domain::{Notice, Plan};
+use crate::exit::Exit;
+use crate::journal::EventWriter;
+use crate::report::{
+    JsonReporter, PlainOptions, PlainReporter, Reporter, ScreenOptions, ScreenReporter, Style, TerminalSize, Verbosity,
+};
+use crate::runner::{Run, RunError, RunSummary, carry_out};
+use console::Term;
+use std::io::stdout;
+use std::path::Path;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// How many notices may wait for the reporters.
+const WAITING_NOTICES: usize = 1024;
+
+/// What became of a plan.
+pub(super) enum Carried {
+    /// It came to its end, or was stopped in an orderly way.
+    Ended(Box<RunSummary>),
+    /// The user pressed Ctrl-C twice: nothing was waited for.
+    Left,
+}
+
+/// Carries `plan` out and shows it. `stop` fires at the first Ctrl-C; at the second everything is left as it is.
+pub(super) async fn carry_out_and_show(
+    session: &Session,
+    plan: &Plan,
+    run: Run,
+    journal: &mut dyn EventWriter,
+) -> Result<Carried, Failure> {
+    let stop = run.stop.clone();
+    let (sender, notices) = mpsc::channel(WAITING_NOTICES);
+    let reporter = reporter(session, &run.directory);
+    let shown = tokio::spawn(show(reporter, notices));
+    let ended = tokio::select! {
+        ended = carry_out(plan, run, journal, sender) => ended,
+        () = interrupted_twice(session, stop) => {
+            shown.abort();
+            return Ok(Carried::Left);
+        }
+    };
+    // The reporters end when the last sender is gone; what they could not show is in the journal.
+    let _ = shown.await;
+    match ended {
+        Ok(summary) => Ok(Carried::Ended(Box::new(summary))),
+        Err(RunError::Journal(error)) => Err(Failure::new(
+            Exit::CouldNotRun,
+            anyhow::Error::new(error).context("the journal could not be written, so the run was stopped"),
+        )
+        .hint("make room in the state directory, then run `labctl cleanup`")),
+    }
+}
+
+async fn show(mut reporter: Box<dyn Reporter>, mut notices: mpsc::Receiver<Notice>) {
+    while let Some(notice) = notices.recv().await {
+        reporter.notice(&notice);
+    }
+    reporter.finish();
+}
+
+/// Returns at the second interrupt; the first one stops the run in an orderly way.
+async fn interrupted_twice(session: &Session, stop: CancellationToken) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    for press in 0..2 {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if press == 0 {
+            stop.cancel();
+            session.tell("\nStopping: killing what runs on the nodes. Press Ctrl-C again to leave at once.");
+        }
+    }
+}
+
+fn reporter(session: &Session, directory: &Path) -> Box<dyn Reporter> {
+    if session.common.json {
+        return Box::new(JsonReporter::new(stdout()));
+    }
+    let style = Style {
+        colour: session.colour_on_stdout,
+        width: session.width,
+    };
+    let output_root = Some(directory.display().to_string());
+    if session.terminal && session.amount == Amount::Normal {
+        let term = Term::stdout();
+        let size = move || {
+            let (rows, columns) = term.size();
+            TerminalSize { rows, columns }
+        };
+        let options = ScreenOptions {
+            output_root,
+            ..ScreenOptions::new(session.colour_on_stdout, size)
+        };
+        return Box::new(ScreenReporter::new(stdout(), options));
+    }
+    let verbosity = match session.amount {
+        Amount::Quiet => Verbosity::Quiet,
+        Amount::Normal => Verbosity::Normal,
+        Amount::Verbose => Verbosity::Verbose,
+    };
+    Box::new(PlainReporter::new(
+        stdout(),
+        PlainOptions {
+            style,
+            verbosity,
+            output_root,
+        },
+    ))
+}

@@ -1,0 +1,107 @@
+//! Connects to the nodes of an inventory, all at once, and gathers their facts.
+
+use super::failure::Failure;
+use crate::domain::{Facts, Inventory, Node, NodeName};
+use crate::exit::Exit;
+use crate::node::{ControlDirectory, NodeError, SshNode, SshOptions, Transport};
+use crate::probe;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A node that answered.
+pub(super) struct Reached {
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) facts: Result<Facts, String>,
+}
+
+/// The nodes of an inventory, each reached or not.
+pub(super) struct Connections {
+    pub(super) nodes: BTreeMap<NodeName, Result<Reached, NodeError>>,
+    _control: ControlDirectory,
+}
+
+/// Connects to the nodes called `wanted`, all nodes where it is `None`.
+pub(super) async fn connect(inventory: &Inventory, wanted: Option<&[NodeName]>) -> Result<Connections, Failure> {
+    let control = ControlDirectory::create().map_err(|error| Failure::new(Exit::CouldNotRun, error))?;
+    let is_wanted = |node: &&Node| wanted.is_none_or(|names| names.contains(&node.name));
+    let mut tasks = tokio::task::JoinSet::new();
+    for node in inventory.nodes.iter().filter(is_wanted).cloned() {
+        let options = SshOptions::new(control.path());
+        tasks.spawn(async move {
+            let reached = reach(&node, &options).await;
+            (node.name, reached)
+        });
+    }
+    let mut nodes = BTreeMap::new();
+    while let Some(joined) = tasks.join_next().await {
+        let (name, reached) = joined.map_err(|error| Failure::new(Exit::CouldNotRun, error))?;
+        nodes.insert(name, reached);
+    }
+    Ok(Connections {
+        nodes,
+        _control: control,
+    })
+}
+
+async fn reach(node: &Node, options: &SshOptions) -> Result<Reached, NodeError> {
+    let transport: Arc<dyn Transport> = Arc::new(SshNode::connect(node, options).await?);
+    let facts = probe::facts(transport.as_ref())
+        .await
+        .map_err(|error| error.to_string());
+    Ok(Reached { transport, facts })
+}
+
+impl Connections {
+    /// Returns the transports, or one failure that names every node that could not be reached.
+    pub(super) fn all_reached(&self) -> Result<BTreeMap<NodeName, Arc<dyn Transport>>, Failure> {
+        let mut transports = BTreeMap::new();
+        let mut problems = Vec::new();
+        let mut hint = None;
+        for (name, reached) in &self.nodes {
+            match reached {
+                Ok(reached) => {
+                    transports.insert(name.clone(), Arc::clone(&reached.transport));
+                }
+                Err(error) => {
+                    problems.push(format!("{name}: {error}"));
+                    hint = hint.or_else(|| error.hint.clone());
+                }
+            }
+        }
+        if problems.is_empty() {
+            return Ok(transports);
+        }
+        let failure = Failure::could_not_run(problems.join("\n"));
+        Err(match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        })
+    }
+
+    /// Returns the facts, or one failure that names every node whose facts could not be gathered.
+    pub(super) fn facts(&self) -> Result<BTreeMap<NodeName, Facts>, Failure> {
+        let mut facts = BTreeMap::new();
+        let mut problems = Vec::new();
+        for (name, reached) in &self.nodes {
+            match reached {
+                Ok(Reached { facts: Ok(found), .. }) => {
+                    facts.insert(name.clone(), found.clone());
+                }
+                Ok(Reached { facts: Err(reason), .. }) => problems.push(format!("{name}: {reason}")),
+                Err(_) => {}
+            }
+        }
+        if problems.is_empty() {
+            Ok(facts)
+        } else {
+            Err(Failure::could_not_run(problems.join("\n")))
+        }
+    }
+
+    /// Ends all connections.
+    pub(super) async fn close(self) {
+        for reached in self.nodes.into_values().flatten() {
+            reached.transport.close().await;
+        }
+    }
+}

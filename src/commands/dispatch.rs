@@ -1,0 +1,56 @@
+//! From the parsed command line to an exit code.
+
+use super::failure::Failure;
+use super::session::Session;
+use super::{cleanup, inventory, listing, playground, run, ssh, status, verify};
+use crate::cli::{self, Cli, Verb};
+use crate::exit::Exit;
+use crate::services;
+use clap::CommandFactory;
+use std::io::Write;
+
+/// Does what `cli` says, shows what went wrong, and returns how it ended.
+pub async fn dispatch(cli: Cli) -> Exit {
+    if let Verb::Service { name, arguments } = &cli.verb {
+        return service(name, arguments).await;
+    }
+    let session = match Session::new(&cli.common) {
+        Ok(session) => session,
+        Err((failure, colour)) => return failure.show(colour),
+    };
+    let done = match &cli.verb {
+        Verb::Run(options) if options.dry_run => run::show_plan(&session, options).await,
+        Verb::Run(options) => run::run(&session, options).await,
+        Verb::Plan(options) => run::show_plan(&session, options).await,
+        Verb::Verify(options) => verify::verify(&session, options).await,
+        Verb::Cleanup(options) => cleanup::cleanup(&session, options).await,
+        Verb::Status => status::status(&session),
+        Verb::List => listing::list(&session),
+        Verb::Show(options) => listing::show(&session, options),
+        Verb::Inventory(what) => inventory::inventory(&session, what).await,
+        Verb::Playground(what) => playground::playground(&session, what).await,
+        Verb::Ssh(options) => ssh::ssh(&session, options).await,
+        Verb::Completions { shell } => completions(&session, *shell),
+        Verb::Service { .. } => Ok(Exit::Success),
+    };
+    done.unwrap_or_else(|failure| failure.show(session.colour_on_stderr))
+}
+
+fn completions(session: &Session, shell: clap_complete::Shell) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut cli::Cli::command(), "labctl", &mut script);
+    session.print(&String::from_utf8_lossy(&script));
+    Ok(Exit::Success)
+}
+
+/// Runs a service of the lab's containers. Its log goes where the container's log is: standard error.
+async fn service(name: &str, arguments: &[String]) -> Exit {
+    match services::run(name, arguments).await {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            // A log that cannot be written cannot be complained about either.
+            let _ = writeln!(std::io::stderr(), "labctl service {name}: {error}");
+            Exit::CouldNotRun
+        }
+    }
+}

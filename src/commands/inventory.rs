@@ -1,0 +1,114 @@
+//! `inventory check` and `inventory init`.
+
+use super::connect::{Reached, connect};
+use super::failure::Failure;
+use super::session::Session;
+use super::target;
+use crate::cli;
+use crate::exit::Exit;
+use crate::load::{self, InventoryDraft, NodeDraft};
+use crate::report::{self, FoundOnNode, InventoryRow, Style};
+use serde_json::json;
+use std::io::Write;
+use std::path::Path;
+
+/// Does what `what` says with an inventory.
+pub(super) async fn inventory(session: &Session, what: &cli::Inventory) -> Result<Exit, Failure> {
+    match what {
+        cli::Inventory::Check => check(session).await,
+        cli::Inventory::Init {
+            addresses,
+            user,
+            identity_file,
+            output,
+        } => {
+            let node = |(index, address): (usize, &String)| NodeDraft {
+                name: format!("node-{index}"),
+                private_ip: Some(address.clone()),
+                address: None,
+                public_address: None,
+            };
+            let text = load::inventory_toml(&InventoryDraft {
+                user: user.clone(),
+                identity_file: identity_file.as_ref().map(|path| path.display().to_string()),
+                nodes: addresses.iter().enumerate().map(node).collect(),
+            });
+            match output {
+                None => session.print(&text),
+                Some(path) => {
+                    write_new(path, &text)?;
+                    session.tell(&format!(
+                        "Wrote {}. Try: labctl inventory check --inventory {0}",
+                        path.display()
+                    ));
+                }
+            }
+            Ok(Exit::Success)
+        }
+    }
+}
+
+fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
+    let written = fs_err::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| {
+        let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
+        let failure = Failure::new(Exit::Usage, error);
+        if exists {
+            failure.hint("it is already there; name another file with --output")
+        } else {
+            failure
+        }
+    })
+}
+
+async fn check(session: &Session) -> Result<Exit, Failure> {
+    let inventory = target::machines(session, false).await?.inventory;
+    let connections = connect(&inventory, None).await?;
+    let mut rows = Vec::new();
+    for node in &inventory.nodes {
+        let Some(reached) = connections.nodes.get(&node.name) else {
+            continue;
+        };
+        let found = match reached {
+            Ok(Reached { facts: Ok(facts), .. }) => FoundOnNode::Facts(Box::new(facts.clone())),
+            Ok(Reached { facts: Err(reason), .. }) => FoundOnNode::Unreachable {
+                reason: reason.clone(),
+                hint: None,
+            },
+            Err(error) => FoundOnNode::Unreachable {
+                reason: error.to_string(),
+                hint: error.hint.clone(),
+            },
+        };
+        rows.push(InventoryRow {
+            node: node.name.clone(),
+            address: node.address.clone(),
+            found,
+        });
+    }
+    connections.close().await;
+    if session.common.json {
+        let document: Vec<_> = rows
+            .iter()
+            .map(|row| match &row.found {
+                FoundOnNode::Facts(facts) => json!({ "node": row.node, "address": row.address, "facts": facts }),
+                FoundOnNode::Unreachable { reason, .. } => {
+                    json!({ "node": row.node, "address": row.address, "unreachable": reason })
+                }
+            })
+            .collect();
+        session.print_json(&document)?;
+    } else {
+        let style = Style {
+            colour: session.colour_on_stdout,
+            width: session.width,
+        };
+        session.print(&report::inventory_check_listing(&rows, &style));
+    }
+    let all_reached = rows.iter().all(|row| matches!(row.found, FoundOnNode::Facts(_)));
+    Ok(if all_reached { Exit::Success } else { Exit::CouldNotRun })
+}

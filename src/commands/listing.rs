@@ -1,0 +1,95 @@
+//! `list` and `show`: the labs there are, as they are written. No inventory is needed.
+
+use super::failure::Failure;
+use super::session::Session;
+use crate::cli;
+use crate::exit::Exit;
+use crate::load::{self, LabDefinition};
+use crate::report::{self, LabRow, LabView, Style, TaskView, VariableView};
+use serde_json::json;
+
+/// Lists the labs.
+pub(super) fn list(session: &Session) -> Result<Exit, Failure> {
+    let mut rows = Vec::new();
+    for listing in load::list_labs(&session.working_directory) {
+        let source = load::find_lab(Some(&listing.name), &session.working_directory)?;
+        rows.push(row(&load::parse_lab(&source)?, &listing.origin));
+    }
+    if session.common.json {
+        let document: Vec<_> = rows
+            .iter()
+            .map(|row| json!({ "id": row.id, "title": row.title, "tasks": row.tasks, "nodes": row.nodes, "source": row.source }))
+            .collect();
+        session.print_json(&document)?;
+    } else {
+        session.print(&report::labs_listing(&rows, &style(session)));
+    }
+    Ok(Exit::Success)
+}
+
+fn style(session: &Session) -> Style {
+    Style {
+        colour: session.colour_on_stdout,
+        width: session.width,
+    }
+}
+
+fn row(lab: &LabDefinition, source: &str) -> LabRow {
+    LabRow {
+        id: lab.id().to_owned(),
+        title: lab.title().to_owned(),
+        tasks: lab.tasks().count(),
+        nodes: lab.nodes().count(),
+        source: source.to_owned(),
+    }
+}
+
+/// Shows one lab.
+pub(super) fn show(session: &Session, options: &cli::Show) -> Result<Exit, Failure> {
+    let source = load::find_lab(Some(&options.lab), &session.working_directory)?;
+    let lab = load::parse_lab(&source)?;
+    let view = LabView {
+        row: row(&lab, source.name()),
+        nodes: lab.nodes().map(ToString::to_string).collect(),
+        variables: lab
+            .vars()
+            .map(|variable| VariableView {
+                name: variable.name.to_owned(),
+                default: variable.default.map(str::to_owned),
+                help: variable.help.unwrap_or_default().to_owned(),
+            })
+            .collect(),
+        tasks: lab
+            .tasks()
+            .map(|task| TaskView {
+                id: task.id.to_string(),
+                title: task.title.to_owned(),
+                needs: task.needs.iter().map(ToString::to_string).collect(),
+                steps: task
+                    .steps
+                    .iter()
+                    .map(|step| (step.id.to_string(), step.title.to_owned(), step.on.join(", ")))
+                    .collect(),
+            })
+            .collect(),
+    };
+    if session.common.json {
+        let tasks: Vec<_> = view
+            .tasks
+            .iter()
+            .map(|task| {
+                let steps: Vec<_> = task
+                    .steps
+                    .iter()
+                    .map(|(id, title, on)| json!({ "id": id, "title": title, "on": on }))
+                    .collect();
+                json!({ "id": task.id, "title": task.title, "needs": task.needs, "steps": steps })
+            })
+            .collect();
+        session
+            .print_json(&json!({ "id": view.row.id, "title": view.row.title, "nodes": view.nodes, "tasks": tasks }))?;
+    } else {
+        session.print(&report::lab_listing(&view, &style(session)));
+    }
+    Ok(Exit::Success)
+}

@@ -1,0 +1,174 @@
+//! `playground`, and how other verbs get machines where nobody named any.
+
+use super::failure::Failure;
+use super::session::Session;
+use super::ssh::{open_shell, ssh_words};
+use crate::cli;
+use crate::domain::{Inventory, NodeName};
+use crate::exit::Exit;
+use crate::playground::{NodeState, Playground, PlaygroundError, PlaygroundStatus, Progress};
+use crate::report::{self, PlaygroundRow, Style, sanitised_line};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::time::Duration;
+
+/// Does what `what` says with the playground.
+pub(super) async fn playground(session: &Session, what: &cli::Playground) -> Result<Exit, Failure> {
+    let playground = Playground::new(session.playground_directory());
+    match what {
+        cli::Playground::Up => {
+            let status = up(session, &playground).await?;
+            show(session, &status)?;
+        }
+        cli::Playground::Down => {
+            if let Some(instance) = super::target::only_instance(session)?
+                && instance.record().inventory.source == "the playground"
+            {
+                session.tell("The open lab instance on the playground goes with it.");
+                playground
+                    .down(&mut |progress| session.tell(&sentence(&progress)))
+                    .await
+                    .map_err(failure)?;
+                instance.close()?;
+                return Ok(Exit::Success);
+            }
+            playground
+                .down(&mut |progress| session.tell(&sentence(&progress)))
+                .await
+                .map_err(failure)?;
+        }
+        cli::Playground::Status => {
+            let status = playground.status().await.map_err(failure)?;
+            show(session, &status)?;
+        }
+        cli::Playground::Ssh(options) => {
+            let inventory = playground.status().await.map_err(failure)?.inventory();
+            return open_shell(&inventory, options);
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// Returns the playground's inventory; where it is not up, starts it after saying so, or refuses where `start` is false.
+pub(super) async fn bring_up(session: &Session, start: bool) -> Result<Inventory, Failure> {
+    let playground = Playground::new(session.playground_directory());
+    let status = playground.status().await;
+    if let Ok(status) = &status
+        && status.is_up()
+    {
+        return Ok(status.inventory());
+    }
+    if !start {
+        return Err(
+            Failure::usage("no inventory is given, no lab instance is open, and no playground is up")
+                .hint("name the machines with --inventory, or run `labctl playground up`"),
+        );
+    }
+    session.tell("No inventory is given: using the playground, three nodes on this machine, and starting it now.");
+    Ok(up(session, &playground).await?.inventory())
+}
+
+async fn up(session: &Session, playground: &Playground) -> Result<PlaygroundStatus, Failure> {
+    if !(session.terminal && session.colour_on_stderr) {
+        let mut tell = |progress: Progress| match progress {
+            // Lines of package managers are for those who asked for them.
+            Progress::ImageOutput { .. } if !session.common.verbose => {}
+            progress => session.tell(&sentence(&progress)),
+        };
+        return playground.up(&mut tell).await.map_err(failure);
+    }
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {elapsed:>4} {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    let mut tell = |progress: Progress| {
+        let text = sentence(&progress);
+        match progress {
+            Progress::ImageOutput { .. } => bar.set_message(text),
+            _ => {
+                bar.set_message(String::new());
+                bar.println(text);
+            }
+        }
+    };
+    let status = playground.up(&mut tell).await;
+    bar.finish_and_clear();
+    status.map_err(failure)
+}
+
+fn show(session: &Session, status: &PlaygroundStatus) -> Result<(), Failure> {
+    if session.common.json {
+        return session.print_json(&status.inventory().nodes);
+    }
+    let inventory = status.inventory();
+    let rows: Vec<PlaygroundRow> = status
+        .nodes
+        .iter()
+        .zip(&inventory.nodes)
+        .map(|(node, entry)| PlaygroundRow {
+            node: node.name.to_string(),
+            address: node.address.to_string(),
+            state: match node.state {
+                NodeState::Running => "running",
+                NodeState::Stopped => "stopped",
+                NodeState::Missing => "missing",
+            }
+            .to_owned(),
+            well: node.state == NodeState::Running,
+            ssh: ssh_words(entry).join(" "),
+        })
+        .collect();
+    let style = Style {
+        colour: session.colour_on_stdout,
+        width: session.width,
+    };
+    session.print(&report::playground_listing(&rows, &style));
+    Ok(())
+}
+
+fn failure(error: PlaygroundError) -> Failure {
+    let hint = error.hint();
+    let output = error.output().map(str::to_owned);
+    let error = anyhow::Error::new(error);
+    let failure = match output {
+        Some(output) => {
+            let lines: Vec<String> = output.lines().map(sanitised_line).collect();
+            Failure::could_not_run(format!("{error:#}\n{}", lines.join("\n")))
+        }
+        None => Failure::new(Exit::CouldNotRun, error),
+    };
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// Says what happened, as a person would.
+fn sentence(progress: &Progress) -> String {
+    match progress {
+        Progress::WaitingForOther => "another labctl is changing the playground; waiting for it".to_owned(),
+        Progress::MakingImage { image } => format!("making image {image}; this takes a few minutes, once"),
+        Progress::ImageOutput { line } => sanitised_line(line),
+        Progress::ImageMade { image } => format!("image {image} is ready"),
+        Progress::KeysMade => "made keys for this playground".to_owned(),
+        Progress::NetworkMade { subnet } => format!("made network {subnet}"),
+        Progress::NodeMade { node, address } => format!("made {node} at {address}"),
+        Progress::NodeStarted { node } => format!("started {node}"),
+        Progress::NodeReady { node, engine } => format!("{node} is ready, Docker Engine {engine}"),
+        Progress::HandingOver { image, nodes } => format!("handing image {image} to {}", nodes.join(", ")),
+        Progress::HandedOver { image, node } => format!("{node} has image {image}"),
+        Progress::NodeRemoved { node } => format!("removed {node}"),
+        Progress::NetworkRemoved => "removed the network".to_owned(),
+        Progress::KeysRemoved => "removed the keys".to_owned(),
+    }
+}
+
+/// Returns whether `name` is a node of `inventory`, or a failure that names those there are.
+pub(super) fn known_node<'a>(inventory: &'a Inventory, name: &str) -> Result<&'a crate::domain::Node, Failure> {
+    let found = NodeName::new(name).ok().and_then(|name| inventory.node(&name));
+    found.ok_or_else(|| {
+        let names: Vec<&str> = inventory.nodes.iter().map(|node| node.name.as_str()).collect();
+        Failure::usage(format!("{} has no node `{name}`", inventory.source))
+            .hint(format!("there are: {}", names.join(", ")))
+    })
+}

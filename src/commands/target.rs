@@ -1,0 +1,91 @@
+//! Which lab, on which machines: from the command line, the open instance, or the playground.
+
+use super::failure::Failure;
+use super::playground::bring_up;
+use super::session::Session;
+use crate::domain::Inventory;
+use crate::journal::Instance;
+use crate::load::{self, DEFAULT_LAB, InventoryPlaces, LabDefinition};
+use std::collections::BTreeMap;
+
+/// The machines to use.
+pub(super) struct Machines {
+    pub(super) inventory: Inventory,
+    /// Where its entries stand, where it was read from a file.
+    pub(super) places: Option<InventoryPlaces>,
+}
+
+impl From<Inventory> for Machines {
+    fn from(inventory: Inventory) -> Self {
+        Self {
+            inventory,
+            places: None,
+        }
+    }
+}
+
+/// Returns the only open instance; an error where there are several and nothing chooses.
+pub(super) fn only_instance(session: &Session) -> Result<Option<Instance>, Failure> {
+    let mut instances = session.store.open_instances()?;
+    if instances.len() > 1 {
+        let ids: Vec<String> = instances
+            .iter()
+            .map(|instance| instance.record().id.to_string())
+            .collect();
+        return Err(
+            Failure::usage(format!("{} instances are open: {}", ids.len(), ids.join(", ")))
+                .hint("say which nodes are meant with --inventory"),
+        );
+    }
+    Ok(instances.pop())
+}
+
+/// Reads the inventory that `--inventory` names.
+pub(super) fn named_inventory(session: &Session) -> Result<Option<Machines>, Failure> {
+    let Some(name) = &session.common.inventory else {
+        return Ok(None);
+    };
+    let file = load::find_inventory(name, &session.working_directory)?;
+    let (inventory, places) = load::read_inventory(&file)?;
+    Ok(Some(Machines {
+        inventory,
+        places: Some(places),
+    }))
+}
+
+/// Returns the machines to use: `--inventory`, else the open instance's, else the playground's, which is started after
+/// saying so where `start` allows it.
+pub(super) async fn machines(session: &Session, start: bool) -> Result<Machines, Failure> {
+    if let Some(machines) = named_inventory(session)? {
+        return Ok(machines);
+    }
+    if let Some(instance) = only_instance(session)? {
+        return Ok(instance.record().inventory.clone().into());
+    }
+    Ok(bring_up(session, start).await?.into())
+}
+
+/// Returns the lab: `name`, else the open instance's, else the default.
+pub(super) fn lab(session: &Session, name: Option<&str>) -> Result<(String, LabDefinition), Failure> {
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => match only_instance(session)? {
+            Some(instance) => instance.record().lab.clone(),
+            None => DEFAULT_LAB.to_owned(),
+        },
+    };
+    let source = load::find_lab(Some(&name), &session.working_directory)?;
+    Ok((name, load::parse_lab(&source)?))
+}
+
+/// Reads the `--var` options.
+pub(super) fn vars(session: &Session) -> Result<BTreeMap<String, String>, Failure> {
+    let mut vars = BTreeMap::new();
+    for var in session.common.vars.iter().filter(|var| !var.is_empty()) {
+        let Some((name, value)) = var.split_once('=') else {
+            return Err(Failure::usage(format!("`--var {var}` has no `=`")).hint("write --var name=value"));
+        };
+        vars.insert(name.trim().to_owned(), value.to_owned());
+    }
+    Ok(vars)
+}

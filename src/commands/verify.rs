@@ -1,0 +1,100 @@
+//! `verify`: looks at what is there, changes nothing, needs no instance.
+
+use super::carry_out::{Carried, carry_out_and_show};
+use super::connect::{Connections, connect};
+use super::failure::Failure;
+use super::images::BinaryImages;
+use super::run::{exit_of, new_run_id};
+use super::session::Session;
+use super::target;
+use crate::cli;
+use crate::domain::{Facts, Inventory, NodeName, State, Values};
+use crate::exit::Exit;
+use crate::journal::{Instance, MemoryJournal};
+use crate::load::{self, ResolveContext};
+use crate::planner::plan_verify;
+use crate::runner::{NodeAccess, Run};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Verifies tasks.
+pub(super) async fn verify(session: &Session, options: &cli::Verify) -> Result<Exit, Failure> {
+    let (_, definition) = target::lab(session, options.lab.as_deref())?;
+    let target::Machines { inventory, places } = target::machines(session, false).await?;
+    let instance = session.store.instance_on(&inventory)?;
+    let mut vars = instance
+        .as_ref()
+        .map(|instance| instance.record().vars.clone())
+        .unwrap_or_default();
+    vars.extend(target::vars(session)?);
+    let mut context = ResolveContext {
+        instance: "none".to_owned(),
+        inventory_places: places,
+    };
+    load::validate(&definition, &inventory, &vars, &context)?;
+
+    let connections = connect(&inventory, Some(&definition.nodes().cloned().collect::<Vec<_>>())).await?;
+    let facts = known_or_assumed_facts(&connections, &inventory);
+    let state = instance.as_ref().map(Instance::state).transpose()?.unwrap_or_default();
+    if let Some(instance) = &instance {
+        context.instance = instance.record().id.to_string();
+    }
+    let lab = load::resolve(&definition, &inventory, &facts, &vars, &context)?;
+    let plan = plan_verify(&lab, &options.tasks)?;
+
+    let scratch = tempfile::tempdir().map_err(|error| Failure::new(Exit::CouldNotRun, error))?;
+    let id = new_run_id()?;
+    let mut journal = MemoryJournal::new(id.clone());
+    let run = Run {
+        instance: None,
+        id,
+        directory: scratch.path().to_owned(),
+        nodes: access(&connections),
+        values: captured(&state),
+        state,
+        images: Arc::new(BinaryImages),
+        keep_going: true,
+        stop: CancellationToken::new(),
+    };
+    let carried = carry_out_and_show(session, &plan, run, &mut journal).await?;
+    connections.close().await;
+    Ok(match carried {
+        Carried::Ended(summary) => exit_of(&summary),
+        Carried::Left => Exit::Interrupted,
+    })
+}
+
+/// Returns the way to every node, or why there is none.
+pub(super) fn access(connections: &Connections) -> BTreeMap<NodeName, NodeAccess> {
+    let access = |reached: &Result<super::connect::Reached, crate::node::NodeError>| match reached {
+        Ok(reached) => NodeAccess::Connected(Arc::clone(&reached.transport)),
+        Err(error) => NodeAccess::Unreachable(error.to_string()),
+    };
+    connections
+        .nodes
+        .iter()
+        .map(|(name, reached)| (name.clone(), access(reached)))
+        .collect()
+}
+
+/// Returns what is known of each node; what cannot be known of one that does not answer is assumed, and nothing is judged
+/// by it.
+fn known_or_assumed_facts(connections: &Connections, inventory: &Inventory) -> BTreeMap<NodeName, Facts> {
+    let known = |name: &NodeName| {
+        let reached = connections.nodes.get(name)?.as_ref().ok()?;
+        reached.facts.as_ref().ok().cloned()
+    };
+    let nodes = inventory.nodes.iter();
+    nodes
+        .map(|node| (node.name.clone(), known(&node.name).unwrap_or_else(load::assumed_facts)))
+        .collect()
+}
+
+fn captured(state: &State) -> Values {
+    let mut values = Values::default();
+    for (name, text) in &state.values {
+        values.set(name, text, false);
+    }
+    values
+}
