@@ -12,7 +12,6 @@ use crate::runner::{Run, RunError, RunSummary, carry_out};
 use console::Term;
 use std::io::stdout;
 use std::path::Path;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -66,20 +65,15 @@ async fn show(mut reporter: Box<dyn Reporter>, mut notices: mpsc::Receiver<Notic
 
 /// Returns at the second interrupt; the first one stops the run in an orderly way.
 async fn interrupted_twice(session: &Session, stop: CancellationToken) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    for press in 0..2 {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        if press == 0 {
-            stop.cancel();
-            session.tell("\nStopping: killing what runs on the nodes. Press Ctrl-C again to leave at once.");
-        }
-    }
+    let mut interrupts = session.interrupts.clone();
+    interrupts.engine_answers();
+    interrupts.next().await;
+    stop.cancel();
+    session.tell(
+        "
+Stopping: killing what runs on the nodes. Press Ctrl-C again to leave at once.",
+    );
+    interrupts.next().await;
 }
 
 fn reporter(session: &Session, directory: &Path) -> Box<dyn Reporter> {

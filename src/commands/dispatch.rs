@@ -18,22 +18,30 @@ pub async fn dispatch(cli: Cli) -> Exit {
         Ok(session) => session,
         Err((failure, colour)) => return failure.show(colour),
     };
-    let done = match &cli.verb {
-        Verb::Run(options) if options.dry_run => run::show_plan(&session, options).await,
-        Verb::Run(options) => run::run(&session, options).await,
-        Verb::Plan(options) => run::show_plan(&session, options).await,
-        Verb::Verify(options) => verify::verify(&session, options).await,
-        Verb::Cleanup(options) => cleanup::cleanup(&session, options).await,
-        Verb::Status => status::status(&session),
-        Verb::List => listing::list(&session),
-        Verb::Show(options) => listing::show(&session, options),
-        Verb::Inventory(what) => inventory::inventory(&session, what).await,
-        Verb::Playground(what) => playground::playground(&session, what).await,
-        Verb::Ssh(options) => ssh::ssh(&session, options).await,
-        Verb::Completions { shell } => completions(&session, *shell),
-        Verb::Service { .. } => Ok(Exit::Success),
+    let done = tokio::select! {
+        biased;
+        done = carry_out_verb(&session, &cli.verb) => done,
+        () = session.interrupts.unanswered() => Ok(Exit::Interrupted),
     };
     done.unwrap_or_else(|failure| failure.show(session.colour_on_stderr))
+}
+
+async fn carry_out_verb(session: &Session, verb: &Verb) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Run(options) if options.dry_run => run::show_plan(session, options).await,
+        Verb::Run(options) => run::run(session, options).await,
+        Verb::Plan(options) => run::show_plan(session, options).await,
+        Verb::Verify(options) => verify::verify(session, options).await,
+        Verb::Cleanup(options) => cleanup::cleanup(session, options).await,
+        Verb::Status => status::status(session),
+        Verb::List => listing::list(session),
+        Verb::Show(options) => listing::show(session, options),
+        Verb::Inventory(what) => inventory::inventory(session, what).await,
+        Verb::Playground(what) => playground::playground(session, what).await,
+        Verb::Ssh(options) => ssh::ssh(session, options).await,
+        Verb::Completions { shell } => completions(session, *shell),
+        Verb::Service { .. } => Ok(Exit::Success),
+    }
 }
 
 fn completions(session: &Session, shell: clap_complete::Shell) -> Result<Exit, Failure> {

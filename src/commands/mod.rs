@@ -6,6 +6,7 @@ mod connect;
 mod dispatch;
 mod failure;
 mod images;
+mod interrupts;
 mod inventory;
 mod listing;
 mod playground;

@@ -1,6 +1,7 @@
 //! What is decided once for a whole invocation: colour, terminal, verbosity, directories.
 
 use super::failure::Failure;
+use super::interrupts::Interrupts;
 use crate::cli::{Color, Common};
 use crate::journal::Store;
 use console::Term;
@@ -29,6 +30,7 @@ pub(super) struct Session {
     pub(super) amount: Amount,
     pub(super) store: Store,
     pub(super) working_directory: PathBuf,
+    pub(super) interrupts: Interrupts,
 }
 
 impl Session {
@@ -59,6 +61,7 @@ impl Session {
             amount,
             store: Store::new(state_directory(common).map_err(|failure| (failure, colour_on_stderr))?),
             working_directory,
+            interrupts: Interrupts::listen(),
         })
     }
 

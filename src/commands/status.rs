@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::session::Session;
 use crate::exit::Exit;
-use crate::journal::{Instance, InstanceLock, JournalError};
+use crate::journal::{Instance, InstanceLock};
 use crate::report::{self, StatusView, Style};
 use jiff::Timestamp;
 use serde_json::json;
@@ -56,10 +56,8 @@ fn show(session: &Session, instance: &Instance) -> Result<(), Failure> {
 }
 
 fn holder(instance: &Instance) -> Option<String> {
-    match InstanceLock::take(instance.directory(), "status") {
-        Err(JournalError::Locked { holder }) => Some(holder),
-        _ => None,
-    }
+    // Who works on it is a remark beside the state; not to know it is no failure of `status`.
+    InstanceLock::holder(instance.directory()).ok().flatten()
 }
 
 fn document(instance: &Instance) -> Result<serde_json::Value, Failure> {

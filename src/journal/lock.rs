@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
 /// Who holds a lock.
@@ -36,6 +36,20 @@ pub struct InstanceLock {
 }
 
 impl InstanceLock {
+    /// Returns who holds the lock of the instance in `directory`, where anybody does; leaves the lock as it is.
+    pub fn holder(directory: &Path) -> io::Result<Option<String>> {
+        let mut file: File = match fs_err::File::open(directory.join("lock")) {
+            Ok(file) => file.into(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(read_holder(&mut file)?)),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// Takes the lock of the instance in `directory` for `verb`, or says who holds it.
     pub fn take(directory: &Path, verb: &str) -> Result<Self, JournalError> {
         let path = directory.join("lock");
@@ -49,10 +63,7 @@ impl InstanceLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                file.read_to_string(&mut text)?;
-                let holder = serde_json::from_str::<LockHolder>(&text)
-                    .map_or_else(|_| "it has just started".to_owned(), |holder| holder.to_string());
+                let holder = read_holder(&mut file)?;
                 return Err(JournalError::Locked { holder });
             }
             Err(TryLockError::Error(error)) => return Err(error.into()),
@@ -64,7 +75,14 @@ impl InstanceLock {
         };
         file.set_len(0)?;
         file.rewind()?;
-        file.write_all(&serde_json::to_vec(&holder).map_err(std::io::Error::from)?)?;
+        file.write_all(&serde_json::to_vec(&holder).map_err(io::Error::from)?)?;
         Ok(Self { _file: file })
     }
+}
+
+fn read_holder(file: &mut File) -> io::Result<String> {
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    let holder = serde_json::from_str::<LockHolder>(&text);
+    Ok(holder.map_or_else(|_| "it has just started".to_owned(), |holder| holder.to_string()))
 }

@@ -3,8 +3,8 @@
 use super::order::{keep_edges_within, waits_for};
 use super::selection::{PlanError, Selection, find_task, range};
 use crate::domain::{
-    Environment, Lab, NodeName, Plan, PlannedLink, PlannedStep, State, Step, StepId, StepKey, StepOnNode, Task, TaskId,
-    Verb, WhenDone, Work,
+    Check, Environment, Lab, NodeName, Plan, PlannedLink, PlannedStep, State, Step, StepId, StepKey, StepOnNode, Task,
+    TaskId, Verb, WhenDone, Work,
 };
 use std::time::Duration;
 
@@ -70,11 +70,17 @@ fn planned(lab: &Lab, task: &Task, step: &Step, on: &StepOnNode) -> PlannedStep 
         as_root: on.as_root,
         timeout: on.timeout,
         captures: on.captures.clone(),
-        checks: on.expect.clone(),
+        checks: on.expect.iter().map(|check| at_home(check, &on.node)).collect(),
         undo: on.undo.clone(),
         when_done: on.when_done,
         after: waits_for(lab, task, step),
     }
+}
+
+/// Returns `check` without naming the node it looks at, where that is the step's own: equal steps stay equal.
+fn at_home(check: &Check, node: &NodeName) -> Check {
+    let on = check.on.clone().filter(|on| on != node);
+    Check { on, ..check.clone() }
 }
 
 /// Says for each of the lab's tasks whether it belongs to the plan.

@@ -24,8 +24,7 @@ pub(super) async fn wait_until_ready(
     loop {
         let missing = match look(engine, id, address).await {
             Look::Ready { engine } => return Ok(engine),
-            Look::NotYet { missing } if begin.elapsed() < LIMIT => {
-                tracing::debug!(node, missing, "not ready yet");
+            Look::NotYet { .. } if begin.elapsed() < LIMIT => {
                 sleep(PAUSE).await;
                 continue;
             }

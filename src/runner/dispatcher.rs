@@ -180,6 +180,10 @@ impl Dispatcher<'_> {
     }
 
     fn readiness(&self, step: &PlannedStep) -> Readiness {
+        // What a stopped run did not get to is told as that, not as the consequence of something cancelled.
+        if self.shared.stop.is_cancelled() {
+            return Readiness::Waits;
+        }
         if self.lost.contains(&step.key.node) {
             return Readiness::Skip(SkipReason::NodeLost);
         }
