@@ -308,6 +308,40 @@ fn write_clone_and_provide_know_their_undo() {
 }
 
 #[test]
+fn the_lab_in_the_authors_guide_is_right() {
+    let guide = include_str!("../labs/README.md");
+    let lab = guide
+        .split("```toml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .unwrap();
+    let definition = parse(lab).unwrap_or_else(|faults| panic!("{}", render_diagnostics(&faults, false)));
+    let lab = resolve_with(&definition, &inventory(), &[]).unwrap();
+    let page = &lab.tasks[0].steps[0].on[1];
+    let Action::Write { files } = &page.action else {
+        panic!()
+    };
+    assert_eq!(files[0].content.to_string(), "hello from node-1\n");
+}
+
+#[test]
+fn the_inventory_in_the_guide_is_right() {
+    let guide = include_str!("../inventories/README.md");
+    let blocks = guide
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| !line.starts_with("labctl"));
+    let text: Vec<&str> = blocks.filter(|line| !line.starts_with("identity_file")).collect();
+    let source = Arc::new(SourceText {
+        name: "inventories/README.md".into(),
+        text: text.join("\n"),
+    });
+    if let Err(faults) = load::parse_inventory(&source, Path::new("/")) {
+        panic!("{}", render_diagnostics(&faults, false));
+    }
+}
+
+#[test]
 fn nodes_are_selected_by_name_pattern_group_and_all() {
     for (on, expected) in [
         ("[\"node-2\", \"node-0\"]", vec!["node-0", "node-2"]),
