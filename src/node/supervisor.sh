@@ -361,8 +361,9 @@ close() {
     for closed in "$records"/*/; do
         [ -d "$closed" ] || continue
         closed=${closed%/}
-        kill_record "${closed##*/}"
+        kill_record "${closed##*/}" &
     done
+    wait
 }
 
 verb=$1

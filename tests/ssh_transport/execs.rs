@@ -223,6 +223,32 @@ async fn many_execs_run_side_by_side() {
 }
 
 #[tokio::test]
+async fn what_an_earlier_run_left_is_stopped_and_its_records_stay() {
+    let server = Server::start();
+    let node = server.open().await;
+    let cancel = CancellationToken::new();
+    for id in ["a", "b"] {
+        let request = exec(id, "sleep 60");
+        let mut kept = Kept::default();
+        // The run dies: nobody listens any more, nothing is killed.
+        let run = node.exec(&request, &mut kept, &cancel);
+        let started = server.path(&format!("labctl/test/exec/{id}/leader"));
+        tokio::select! {
+            ending = run => panic!("{ending:?}"),
+            () = until("it runs", || started.exists()) => {}
+        }
+    }
+    let later = server.open().await;
+    later.stop_execs().await.unwrap();
+    for id in ["a", "b"] {
+        let mut kept = Kept::default();
+        let ending = later.exec(&exec(id, "echo never"), &mut kept, &cancel).await.unwrap();
+        assert_eq!((ending, kept.stdout), (Ending::Cancelled, Vec::new()));
+    }
+    later.stop_execs().await.unwrap();
+}
+
+#[tokio::test]
 async fn closing_an_instance_ends_what_runs_and_leaves_nothing() {
     let server = Server::start();
     let node = server.open().await;
