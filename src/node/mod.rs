@@ -1,8 +1,9 @@
 //! How labctl reaches a node: run a command there under a deadline, write a file, open a tunnel.
 //!
-//! [`Transport`] is the only door to a node. [`SshNode`] implements it for real machines, `fake` for tests. Nothing
-//! above this layer knows what ssh is; nothing here knows what a step or a check is.
+//! [`Transport`] is the only door to a node. [`SshNode`] implements it for real machines, [`fake::FakeNode`] for tests.
+//! Nothing above this layer knows what ssh is; nothing here knows what a step or a check is.
 
+pub mod fake;
 mod printable;
 mod ssh;
 pub mod supervisor;

@@ -1,6 +1,8 @@
 //! What all connections of a run share.
 
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The longest path a unix socket may have, less what ssh adds to it while it makes one and what we add to tell sockets
@@ -38,7 +40,13 @@ impl ControlDirectory {
         let candidates = runtime.into_iter().chain([PathBuf::from("/tmp")]);
         let mut last = io::Error::other("no place for sockets");
         for parent in candidates {
-            match tempfile::Builder::new().prefix("labctl-").tempdir_in(&parent) {
+            // Said outright: the crate's own default is whatever the umask leaves.
+            let private = Permissions::from_mode(0o700);
+            let made = tempfile::Builder::new()
+                .prefix("labctl-")
+                .permissions(private)
+                .tempdir_in(&parent);
+            match made {
                 Ok(directory) if is_short(directory.path()) => return Ok(Self(directory)),
                 Ok(directory) => last = io::Error::other(format!("{} is too long", directory.path().display())),
                 Err(error) => last = error,
@@ -61,7 +69,6 @@ pub(super) fn is_short(directory: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn the_control_directory_is_private_and_goes_away() {

@@ -1,0 +1,443 @@
+//! A test double: a node that exists only in memory, answers as it was told to, and remembers what was asked of it.
+//!
+//! It is here and not in the tests because both unit tests and `tests/cases` use it. Nothing else may.
+
+use super::{
+    Command, Ending, ExecRequest, FileWrite, Look, Looked, NodeError, NodeErrorKind, OutputSink, Stream, Transport,
+    Tunnel,
+};
+use crate::domain::{InstanceId, NodeName};
+use async_trait::async_trait;
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How the fake node answers one command.
+#[derive(Debug, Clone)]
+pub struct FakeAnswer {
+    /// How the command ends, or how the node fails.
+    pub result: Result<Ending, NodeError>,
+    /// What it writes on standard output, chunk by chunk.
+    pub stdout: Vec<Vec<u8>>,
+    /// What it writes on standard error.
+    pub stderr: Vec<u8>,
+    /// How long it takes; tokio's paused time makes that no time at all. Deadlines and cancelling are obeyed meanwhile.
+    pub takes: Duration,
+}
+
+impl FakeAnswer {
+    /// A command that returns `code` at once.
+    pub fn exited(code: i32) -> Self {
+        Self::ended(Ending::Exited { code })
+    }
+
+    /// A command that ends as `ending` at once.
+    pub fn ended(ending: Ending) -> Self {
+        Self {
+            result: Ok(ending),
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            takes: Duration::ZERO,
+        }
+    }
+
+    /// A node that fails as `kind`, saying `message`; the node's name is filled in.
+    pub fn failed(kind: NodeErrorKind, message: &str) -> Self {
+        #[expect(clippy::expect_used, reason = "a constant, valid name")]
+        let node = NodeName::new("unnamed").expect("a valid name");
+        Self {
+            result: Err(NodeError {
+                node,
+                kind,
+                message: message.to_owned(),
+                hint: None,
+            }),
+            ..Self::exited(0)
+        }
+    }
+
+    /// Adds a chunk of standard output.
+    pub fn stdout(mut self, text: impl AsRef<[u8]>) -> Self {
+        self.stdout.push(text.as_ref().to_vec());
+        self
+    }
+
+    /// Sets standard error.
+    pub fn stderr(mut self, text: impl AsRef<[u8]>) -> Self {
+        self.stderr = text.as_ref().to_vec();
+        self
+    }
+
+    /// Sets how long it takes.
+    pub fn takes(mut self, time: Duration) -> Self {
+        self.takes = time;
+        self
+    }
+}
+
+/// What was asked of a fake node.
+#[derive(Debug, Clone)]
+pub enum FakeCall {
+    /// `open_instance`.
+    OpenInstance(InstanceId),
+    /// `exec`.
+    Exec(ExecRequest),
+    /// `stop_execs`.
+    StopExecs,
+    /// `look`.
+    Look(Look),
+    /// `write_file`.
+    WriteFile(FileWrite),
+    /// `keep`.
+    Keep {
+        /// The name.
+        name: String,
+        /// The content.
+        content: Vec<u8>,
+    },
+    /// `engine`.
+    Engine,
+    /// `tunnel`.
+    Tunnel {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// `close_instance`.
+    CloseInstance(InstanceId),
+    /// `close`.
+    Close,
+}
+
+impl FakeCall {
+    /// Returns the call as one line, such as `exec docker ps`.
+    pub fn line(&self) -> String {
+        match self {
+            Self::OpenInstance(instance) => format!("open {instance}"),
+            Self::Exec(request) => format!("exec {}", command_text(&request.command)),
+            Self::StopExecs => "stop".to_owned(),
+            Self::Look(look) => format!("look {}", command_text(&look.command)),
+            Self::WriteFile(write) => format!("write {}", write.path),
+            Self::Keep { name, .. } => format!("keep {name}"),
+            Self::Engine => "engine".to_owned(),
+            Self::Tunnel { host, port } => format!("tunnel {host}:{port}"),
+            Self::CloseInstance(instance) => format!("close-instance {instance}"),
+            Self::Close => "close".to_owned(),
+        }
+    }
+}
+
+/// Returns a command as text: the words joined by spaces, or the shell's text.
+pub fn command_text(command: &Command) -> String {
+    match command {
+        Command::Argv(words) => words.join(" "),
+        Command::Shell(text) => text.clone(),
+    }
+}
+
+type Script = Box<dyn FnMut(&str) -> Option<FakeAnswer> + Send>;
+
+/// A node that exists only in memory.
+pub struct FakeNode {
+    name: NodeName,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    scripts: Vec<Script>,
+    queues: Vec<(String, VecDeque<FakeAnswer>)>,
+    calls: Vec<FakeCall>,
+    records: HashMap<String, FakeAnswer>,
+    write_error: Option<NodeError>,
+    sockets: HashMap<String, PathBuf>,
+}
+
+impl FakeNode {
+    /// Makes a node that answers every command with status 0 and nothing else.
+    pub fn new(name: &NodeName) -> Self {
+        Self {
+            name: name.clone(),
+            state: Mutex::new(State::default()),
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers commands whose text contains `part` with `answer`, every time. What was told later wins.
+    pub fn answer(&self, part: &str, answer: FakeAnswer) -> &Self {
+        let part = part.to_owned();
+        self.answer_with(move |text| text.contains(&part).then(|| answer.clone()))
+    }
+
+    /// Answers commands whose text contains `part` with `answers` in turn; the last one stays.
+    pub fn answer_in_turn(&self, part: &str, answers: impl IntoIterator<Item = FakeAnswer>) -> &Self {
+        let queue = answers.into_iter().collect();
+        self.state().queues.push((part.to_owned(), queue));
+        self
+    }
+
+    /// Asks `script` for the answer to each command's text; `None` leaves it to what was told earlier.
+    pub fn answer_with(&self, script: impl FnMut(&str) -> Option<FakeAnswer> + Send + 'static) -> &Self {
+        self.state().scripts.push(Box::new(script));
+        self
+    }
+
+    /// Makes every later `write_file` and `keep` fail with `error`, or succeed again.
+    pub fn fail_writes(&self, error: Option<NodeError>) -> &Self {
+        self.state().write_error = error;
+        self
+    }
+
+    /// Lets `engine` (as `"engine"`) and `tunnel` (as `"host:port"`) lead to a local socket; they fail otherwise.
+    pub fn lead(&self, place: &str, socket: impl Into<PathBuf>) -> &Self {
+        self.state().sockets.insert(place.to_owned(), socket.into());
+        self
+    }
+
+    /// Returns all that was asked so far.
+    pub fn calls(&self) -> Vec<FakeCall> {
+        self.state().calls.clone()
+    }
+
+    /// Returns all that was asked so far, a line each.
+    pub fn call_lines(&self) -> Vec<String> {
+        self.state().calls.iter().map(FakeCall::line).collect()
+    }
+
+    /// Returns what was last kept or written under `name`.
+    pub fn content(&self, name: &str) -> Option<Vec<u8>> {
+        self.state().calls.iter().rev().find_map(|call| match call {
+            FakeCall::Keep { name: kept, content } if kept == name => Some(content.clone()),
+            FakeCall::WriteFile(write) if write.path == name => Some(write.content.clone()),
+            _ => None,
+        })
+    }
+
+    fn note(&self, call: FakeCall) {
+        self.state().calls.push(call);
+    }
+
+    fn find_answer(&self, command: &Command) -> FakeAnswer {
+        let text = command_text(command);
+        let mut state = self.state();
+        let queue = state
+            .queues
+            .iter_mut()
+            .rev()
+            .find(|(part, queue)| text.contains(part) && !queue.is_empty());
+        let queued = queue.and_then(|(_, queue)| {
+            if queue.len() > 1 {
+                queue.pop_front()
+            } else {
+                queue.front().cloned()
+            }
+        });
+        let mut answer = queued
+            .or_else(|| state.scripts.iter_mut().rev().find_map(|script| script(&text)))
+            .unwrap_or_else(|| FakeAnswer::exited(0));
+        if let Err(error) = &mut answer.result {
+            error.node = self.name.clone();
+        }
+        answer
+    }
+
+    fn written(&self, call: FakeCall) -> Result<(), NodeError> {
+        self.note(call);
+        match self.state().write_error.clone() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn way(&self, place: &str) -> Result<Tunnel, NodeError> {
+        match self.state().sockets.get(place) {
+            Some(socket) => Ok(Tunnel {
+                socket: socket.clone(),
+                guard: Box::new(()),
+            }),
+            None => Err(NodeError {
+                node: self.name.clone(),
+                kind: NodeErrorKind::NodeFault,
+                message: format!("{}: no way to {place}", self.name),
+                hint: None,
+            }),
+        }
+    }
+}
+
+/// Waits as long as `answer` takes, or until its deadline or `cancel` ends it.
+async fn take_time(answer: &FakeAnswer, deadline: Duration, cancel: &CancellationToken) -> Result<Ending, NodeError> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Ok(Ending::Cancelled),
+        () = tokio::time::sleep(answer.takes), if answer.takes <= deadline => answer.result.clone(),
+        () = tokio::time::sleep(deadline) => Ok(Ending::TimedOut { after: deadline }),
+    }
+}
+
+#[async_trait]
+impl Transport for FakeNode {
+    fn node(&self) -> &NodeName {
+        &self.name
+    }
+
+    async fn open_instance(&self, instance: &InstanceId) -> Result<(), NodeError> {
+        self.note(FakeCall::OpenInstance(instance.clone()));
+        Ok(())
+    }
+
+    /// Answers as told; an id that is known gets the answer that it got before.
+    async fn exec(
+        &self,
+        request: &ExecRequest,
+        output: &mut dyn OutputSink,
+        cancel: &CancellationToken,
+    ) -> Result<Ending, NodeError> {
+        self.note(FakeCall::Exec(request.clone()));
+        let known = self.state().records.get(&request.id.0).cloned();
+        let answer = known.unwrap_or_else(|| self.find_answer(&request.command));
+        for chunk in &answer.stdout {
+            output.chunk(Stream::Stdout, chunk);
+        }
+        if !answer.stderr.is_empty() {
+            output.chunk(Stream::Stderr, &answer.stderr);
+        }
+        let result = take_time(&answer, request.deadline, cancel).await;
+        if let Ok(ending) = &result {
+            let record = FakeAnswer {
+                result: Ok(ending.clone()),
+                takes: Duration::ZERO,
+                ..answer
+            };
+            self.state().records.insert(request.id.0.clone(), record);
+        }
+        result
+    }
+
+    async fn stop_execs(&self) -> Result<(), NodeError> {
+        self.note(FakeCall::StopExecs);
+        Ok(())
+    }
+
+    async fn look(&self, look: &Look) -> Result<Looked, NodeError> {
+        self.note(FakeCall::Look(look.clone()));
+        let answer = self.find_answer(&look.command);
+        let ending = take_time(&answer, look.deadline, &CancellationToken::new()).await?;
+        let (mut stdout, mut stderr) = (answer.stdout.concat(), answer.stderr);
+        let surplus = stdout.len().saturating_sub(look.keep) + stderr.len().saturating_sub(look.keep);
+        stdout.truncate(look.keep);
+        stderr.truncate(look.keep);
+        Ok(Looked {
+            ending,
+            stdout,
+            stderr,
+            dropped: surplus as u64,
+        })
+    }
+
+    async fn write_file(&self, write: &FileWrite) -> Result<(), NodeError> {
+        self.written(FakeCall::WriteFile(write.clone()))
+    }
+
+    async fn keep(&self, name: &str, content: &[u8]) -> Result<(), NodeError> {
+        self.written(FakeCall::Keep {
+            name: name.to_owned(),
+            content: content.to_vec(),
+        })
+    }
+
+    async fn engine(&self) -> Result<Tunnel, NodeError> {
+        self.note(FakeCall::Engine);
+        self.way("engine")
+    }
+
+    async fn tunnel(&self, host: &str, port: u16) -> Result<Tunnel, NodeError> {
+        let host = host.to_owned();
+        self.note(FakeCall::Tunnel {
+            host: host.clone(),
+            port,
+        });
+        self.way(&format!("{host}:{port}"))
+    }
+
+    async fn close_instance(&self, instance: &InstanceId) -> Result<(), NodeError> {
+        self.note(FakeCall::CloseInstance(instance.clone()));
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.note(FakeCall::Close);
+    }
+}
+
+/// Shares a fake node, so that a test can look at it while it is used.
+pub fn shared(name: &str) -> Arc<FakeNode> {
+    #[expect(clippy::expect_used, reason = "only tests call this")]
+    let name = NodeName::new(name).expect("a valid node name");
+    Arc::new(FakeNode::new(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::ExecId;
+
+    struct Nowhere;
+
+    impl OutputSink for Nowhere {
+        fn chunk(&mut self, _: Stream, _: &[u8]) {}
+        fn cut(&mut self, _: Stream, _: u64) {}
+    }
+
+    fn request(id: &str, text: &str) -> ExecRequest {
+        ExecRequest {
+            id: ExecId(id.into()),
+            command: Command::Shell(text.into()),
+            directory: None,
+            environment: Vec::new(),
+            stdin: None,
+            as_root: false,
+            deadline: Duration::from_secs(60),
+        }
+    }
+
+    #[tokio::test]
+    async fn it_answers_as_told_and_remembers() {
+        let node = shared("node-0");
+        node.answer("false", FakeAnswer::exited(1));
+        node.answer_in_turn("flaky", [FakeAnswer::exited(1), FakeAnswer::exited(0)]);
+        let run = async |id: &str, text: &str| {
+            let cancel = CancellationToken::new();
+            node.exec(&request(id, text), &mut Nowhere, &cancel).await.unwrap()
+        };
+        assert_eq!(run("a", "false").await, Ending::Exited { code: 1 });
+        assert_eq!(run("b", "true").await, Ending::Exited { code: 0 });
+        assert_eq!(run("c", "flaky").await, Ending::Exited { code: 1 });
+        assert_eq!(
+            run("c", "flaky").await,
+            Ending::Exited { code: 1 },
+            "a known id is not run again"
+        );
+        assert_eq!(run("d", "flaky").await, Ending::Exited { code: 0 });
+        assert_eq!(node.call_lines()[..2], ["exec false", "exec true"]);
+    }
+
+    #[tokio::test]
+    async fn it_obeys_deadlines_and_cancelling() {
+        tokio::time::pause();
+        let node = shared("node-0");
+        node.answer("slow", FakeAnswer::exited(0).takes(Duration::from_secs(61)));
+        let cancel = CancellationToken::new();
+        let ending = node.exec(&request("a", "slow"), &mut Nowhere, &cancel).await.unwrap();
+        assert!(matches!(ending, Ending::TimedOut { .. }), "{ending:?}");
+        cancel.cancel();
+        let ending = node.exec(&request("b", "slow"), &mut Nowhere, &cancel).await.unwrap();
+        assert_eq!(ending, Ending::Cancelled);
+    }
+}
