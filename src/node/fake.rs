@@ -84,6 +84,10 @@ pub enum FakeCall {
     OpenInstance(InstanceId),
     /// `exec`.
     Exec(ExecRequest),
+    /// `forget_output`.
+    ForgetOutput(String),
+    /// `printed_ids`.
+    PrintedIds(String),
     /// `stop_execs`.
     StopExecs,
     /// `look`.
@@ -118,6 +122,8 @@ impl FakeCall {
         match self {
             Self::OpenInstance(instance) => format!("open {instance}"),
             Self::Exec(request) => format!("exec {}", command_text(&request.command)),
+            Self::ForgetOutput(exec) => format!("forget {exec}"),
+            Self::PrintedIds(exec) => format!("ids {exec}"),
             Self::StopExecs => "stop".to_owned(),
             Self::Look(look) => format!("look {}", command_text(&look.command)),
             Self::WriteFile(write) => format!("write {}", write.path),
@@ -271,6 +277,16 @@ impl FakeNode {
     }
 }
 
+/// Returns the ids of containers and images in `output`: 12 to 64 hex digits.
+fn ids_in(output: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(output);
+    let words = text.split(|c: char| !matches!(c, '0'..='9' | 'a'..='f'));
+    words
+        .filter(|word| (12..=64).contains(&word.len()))
+        .map(str::to_owned)
+        .collect()
+}
+
 /// Waits as long as `answer` takes, or until its deadline or `cancel` ends it.
 async fn take_time(answer: &FakeAnswer, deadline: Duration, cancel: &CancellationToken) -> Result<Ending, NodeError> {
     tokio::select! {
@@ -285,6 +301,10 @@ async fn take_time(answer: &FakeAnswer, deadline: Duration, cancel: &Cancellatio
 impl Transport for FakeNode {
     fn node(&self) -> &NodeName {
         &self.name
+    }
+
+    fn instance_directory(&self, instance: &InstanceId) -> String {
+        format!("/var/lib/labctl/{instance}")
     }
 
     async fn open_instance(&self, instance: &InstanceId) -> Result<(), NodeError> {
@@ -318,6 +338,29 @@ impl Transport for FakeNode {
             self.state().records.insert(request.id.0.clone(), record);
         }
         result
+    }
+
+    async fn forget_output(&self, exec: &str) -> Result<(), NodeError> {
+        self.note(FakeCall::ForgetOutput(exec.to_owned()));
+        if let Some(record) = self.state().records.get_mut(exec) {
+            record.stdout.clear();
+            record.stderr.clear();
+        }
+        Ok(())
+    }
+
+    async fn printed_ids(&self, exec: &str) -> Result<Vec<String>, NodeError> {
+        self.note(FakeCall::PrintedIds(exec.to_owned()));
+        let records = self.state().records.clone();
+        let assisted = format!("{exec}-");
+        let mut ids: Vec<String> = records
+            .iter()
+            .filter(|(id, _)| *id == exec || id.starts_with(&assisted))
+            .flat_map(|(_, record)| ids_in(&[record.stdout.concat(), record.stderr.clone()].concat()))
+            .collect();
+        ids.sort();
+        ids.dedup();
+        Ok(ids)
     }
 
     async fn stop_execs(&self) -> Result<(), NodeError> {
