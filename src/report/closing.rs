@@ -38,20 +38,26 @@ pub(crate) fn brief_closing_lines(story: &Story, style: Style) -> Vec<Line> {
 
 fn summary_table(tally: &Tally, style: Style) -> Vec<Line> {
     let nodes: BTreeSet<&NodeName> = tally.tasks.iter().flat_map(|task| task.nodes.keys()).collect();
-    let by_node = table_of(tally, &nodes);
+    let by_node = table_of(tally, &nodes, true);
     if nodes.len() > 1 && by_node.fits(INDENT, style) {
         return by_node.lines(INDENT);
     }
-    table_of(tally, &BTreeSet::new()).lines(INDENT)
+    let by_task = table_of(tally, &BTreeSet::new(), true);
+    if by_task.fits(INDENT, style) {
+        return by_task.lines(INDENT);
+    }
+    table_of(tally, &BTreeSet::new(), false).lines(INDENT)
 }
 
-fn table_of(tally: &Tally, nodes: &BTreeSet<&NodeName>) -> Table {
+fn table_of(tally: &Tally, nodes: &BTreeSet<&NodeName>, with_time: bool) -> Table {
     let mut heads = vec!["task"];
     heads.extend(nodes.iter().map(|node| node.as_str()));
     if nodes.is_empty() {
         heads.push("steps");
     }
-    heads.push("time");
+    if with_time {
+        heads.push("time");
+    }
     let mut table = Table::with_heads(heads);
     for task in &tally.tasks {
         let mut row = vec![cell(Ink::Text, task.id.as_str())];
@@ -61,7 +67,9 @@ fn table_of(tally: &Tally, nodes: &BTreeSet<&NodeName>) -> Table {
         if nodes.is_empty() {
             row.push(counts_cell(&total(task.nodes.values())));
         }
-        row.push(cell(Ink::Quiet, duration_for_people(task.took())));
+        if with_time {
+            row.push(cell(Ink::Quiet, duration_for_people(task.took())));
+        }
         table.row(row);
     }
     table
@@ -106,17 +114,14 @@ fn total_lines(story: &Story, end: &End, style: Style) -> Vec<Line> {
         (counts.skipped, "↷ ", "skipped", Ink::Warning),
         (counts.superseded, "→ ", "superseded", Ink::Quiet),
     ];
-    let mut line = Line::of(Ink::Text, "  ");
-    let mut first = true;
-    for (count, symbol, word, ink) in parts.into_iter().filter(|(count, ..)| *count > 0) {
-        let comma = if first { "" } else { ", " };
-        line = line.and(Ink::Text, comma).and(ink, format!("{symbol}{count} {word}"));
-        first = false;
+    let parts = parts.into_iter().filter(|(count, ..)| *count > 0);
+    let mut words: Vec<(Ink, String)> = parts
+        .map(|(count, symbol, word, ink)| (ink, format!("{symbol}{count} {word}")))
+        .collect();
+    if words.is_empty() {
+        words.push((Ink::Text, "nothing was done".to_owned()));
     }
-    if first {
-        line = line.and(Ink::Text, "nothing was done");
-    }
-    line = line.and(Ink::Quiet, format!(" in {}", duration_for_people(end.took)));
+    let took = format!("in {}", duration_for_people(end.took));
     let stopped = end.aborted.iter().flat_map(|reason| {
         let left = story.planned().saturating_sub(story.tally.ended());
         let left = if left == 0 {
@@ -126,7 +131,24 @@ fn total_lines(story: &Story, end: &End, style: Style) -> Vec<Line> {
         };
         paragraph(INDENT, Ink::Bad, &format!("Stopped: {reason}{left}"), style)
     });
-    stopped.chain([line]).collect()
+    stopped.chain(joined_or_listed(&words, &took, style)).collect()
+}
+
+/// Joins `words` in one line where it fits, else gives each a line of its own.
+fn joined_or_listed(words: &[(Ink, String)], end: &str, style: Style) -> Vec<Line> {
+    let columns: usize = words.iter().map(|(_, word)| super::layout::columns(word) + 2).sum();
+    if style
+        .width
+        .is_none_or(|width| INDENT + columns + super::layout::columns(end) <= width)
+    {
+        let mut line = Line::text("  ");
+        for (at, (ink, word)) in words.iter().enumerate() {
+            line = line.and(Ink::Text, if at == 0 { "" } else { ", " }).and(*ink, word);
+        }
+        return vec![line.and(Ink::Quiet, format!(" {end}"))];
+    }
+    let listed = words.iter().map(|(ink, word)| Line::text("  ").and(*ink, word));
+    listed.chain([Line::of(Ink::Quiet, format!("  {end}"))]).collect()
 }
 
 /// Returns what a cleanup left, with the exact command that tries again.
@@ -139,6 +161,7 @@ pub(crate) fn cleanup_lines(cleanup: &CleanupTally, style: Style) -> Vec<Line> {
         )));
     }
     if !cleanup.ours.is_empty() || !cleanup.failed.is_empty() {
+        lines.push(Line::default());
         lines.push(Line::of(Ink::Bad, "  Left of the lab:"));
         for (node, undo, reason) in &cleanup.failed {
             lines.extend(item(node, &format!("could not {undo}: {reason}"), style));
@@ -149,16 +172,16 @@ pub(crate) fn cleanup_lines(cleanup: &CleanupTally, style: Style) -> Vec<Line> {
         lines.push(Line::text("  Try again: ").and(Ink::Accent, "labctl cleanup"));
     }
     if !cleanup.others.is_empty() {
-        lines.push(Line::of(
-            Ink::Quiet,
-            "  Different from before the lab and not the lab's, left alone:",
-        ));
+        lines.push(Line::default());
+        let text = "Different from before the lab and not the lab's, left alone:";
+        lines.extend(paragraph(INDENT, Ink::Quiet, text, style));
         for (node, difference) in &cleanup.others {
             lines.extend(item(node, &difference.to_string(), style));
         }
     }
     if !cleanup.released.is_empty() {
         let nodes: Vec<&str> = cleanup.released.iter().map(NodeName::as_str).collect();
+        lines.push(Line::default());
         lines.push(Line::of(
             Ink::Good,
             format!("  Nothing of the lab is left on {}.", nodes.join(", ")),

@@ -32,12 +32,11 @@ pub(crate) fn ended_line(ended: &Ended, node_columns: usize) -> Line {
 pub(crate) fn ended_details(ended: &Ended, output_root: Option<&str>, style: Style) -> Vec<Line> {
     let mut lines = Vec::new();
     let failed_checks: Vec<&Judged> = ended.judged.iter().filter(|judged| !judged.holds()).collect();
-    let complaint = complaint(&ended.outcome);
-    if complaint.is_none() && ended.undos_failed.is_empty() {
+    if complaint(&ended.outcome).is_none() && ended.undos_failed.is_empty() {
         return lines;
     }
-    if let Some(complaint) = complaint.filter(|_| ended.outcome != Outcome::FailedCheck || failed_checks.is_empty()) {
-        lines.extend(labelled(INDENT, "problem", &complaint, style));
+    if let Some(problem) = problem(ended, failed_checks.is_empty()) {
+        lines.extend(labelled(INDENT, "problem", &problem, style));
     }
     for judged in failed_checks {
         lines.extend(check_lines(ended, judged, style));
@@ -51,6 +50,18 @@ pub(crate) fn ended_details(ended: &Ended, output_root: Option<&str>, style: Sty
         lines.extend(labelled(INDENT, "hint", &hint, style));
     }
     lines
+}
+
+/// Says what went wrong, where the lines below do not say it better.
+fn problem(ended: &Ended, no_check_failed: bool) -> Option<String> {
+    match (&ended.outcome, &ended.step.work) {
+        (Outcome::FailedCheck, Work::CompareBaseline) => {
+            Some("something of the lab is left there, see below".to_owned())
+        }
+        (Outcome::FailedCheck, Work::Undo(_)) if !ended.undos_failed.is_empty() => None,
+        (Outcome::FailedCheck, _) if !no_check_failed => None,
+        (outcome, _) => complaint(outcome),
+    }
 }
 
 impl Judged {
@@ -143,9 +154,14 @@ fn hints(ended: &Ended) -> Vec<String> {
         Outcome::LostConnection { .. } => hints.push(format!(
             "see whether {node} is up and answers: `labctl inventory check`"
         )),
-        Outcome::TimedOut { .. } if hints.is_empty() => hints.push(format!(
-            "see what it waited for: `labctl ssh {node}`; the output above is the last it said"
-        )),
+        Outcome::TimedOut { .. } if hints.is_empty() => {
+            let above = if ended.tail.is_empty() {
+                ""
+            } else {
+                "; the output above is the last it said"
+            };
+            hints.push(format!("see what it waited for: `labctl ssh {node}`{above}"));
+        }
         _ => {}
     }
     hints

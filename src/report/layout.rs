@@ -76,7 +76,7 @@ pub fn duration_for_people(duration: Duration) -> String {
 
 /// Writes a deadline: whole seconds stay whole.
 pub(crate) fn deadline_for_people(duration: Duration) -> String {
-    if duration.subsec_nanos() == 0 && duration.as_secs() < 60 {
+    if duration.subsec_nanos() == 0 && duration.as_secs() <= 120 {
         format!("{} s", duration.as_secs())
     } else if duration.subsec_nanos() == 0 && duration.as_secs().is_multiple_of(60) && duration.as_secs() < 3600 {
         format!("{} min", duration.as_secs() / 60)
@@ -142,7 +142,7 @@ mod tests {
             assert_eq!(duration_for_people(Duration::from_millis(millis)), text);
         }
         assert_eq!(deadline_for_people(Duration::from_secs(300)), "5 min");
-        assert_eq!(deadline_for_people(Duration::from_secs(90)), "1 m 30 s");
+        assert_eq!(deadline_for_people(Duration::from_secs(60)), "60 s");
     }
 
     #[test]

@@ -68,6 +68,8 @@ impl Line {
 }
 
 fn show_spans(spans: &[(Ink, String)], room: usize, style: Style) -> (String, usize) {
+    let shown_until = spans.iter().rposition(|(_, text)| !text.trim_end().is_empty());
+    let spans = spans.get(..shown_until.map_or(0, |last| last + 1)).unwrap_or_default();
     let whole: usize = spans.iter().map(|(_, text)| columns(text)).sum();
     let mut left = room;
     let mut shown = String::new();
@@ -90,8 +92,8 @@ fn show_spans(spans: &[(Ink, String)], room: usize, style: Style) -> (String, us
 
 /// Makes lines of a labelled `value`: it starts after the label and goes on below itself, wrapped to the style's width.
 pub(crate) fn labelled(indent: usize, label: &str, value: &str, style: Style) -> Vec<Line> {
-    const LABEL: usize = 10;
-    let start = indent + LABEL;
+    const LABEL: usize = 9;
+    let start = indent + LABEL + 1;
     let limit = style.width.map(|width| width.min(READABLE).saturating_sub(start));
     let value = super::sanitise::sanitised(value);
     let mut parts = Vec::new();
@@ -104,7 +106,7 @@ pub(crate) fn labelled(indent: usize, label: &str, value: &str, style: Style) ->
     let margin = " ".repeat(indent);
     let lines = parts.into_iter().enumerate().map(|(at, part)| {
         let label = if at == 0 { label } else { "" };
-        Line::of(Ink::Quiet, format!("{margin}{label:<LABEL$}")).and(Ink::Text, part)
+        Line::of(Ink::Quiet, format!("{margin}{label:<LABEL$} ")).and(Ink::Text, part)
     });
     lines.collect()
 }

@@ -18,6 +18,8 @@ mod style;
 mod table;
 mod tail;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 pub use describe::{describe_check, describe_check_kind};
 pub use json::JsonReporter;

@@ -47,7 +47,7 @@ pub(crate) fn complaint(outcome: &Outcome) -> Option<String> {
         Outcome::Signalled { signal } => format!("the command was killed by {}", signal_name(*signal)),
         Outcome::TimedOut { after } => {
             format!(
-                "took longer than its {} and was killed on the node",
+                "took longer than {} and was killed on the node",
                 deadline_for_people(*after)
             )
         }

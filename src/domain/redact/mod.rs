@@ -3,5 +3,7 @@
 mod forms;
 mod pattern;
 mod redactor;
+#[cfg(test)]
+mod tests;
 
 pub use redactor::{RedactingStream, Redactor};

@@ -31,8 +31,8 @@ pub enum FoundOnNode {
     },
 }
 
-/// A cell never takes more columns than this.
-const CELL: usize = 26;
+/// How many columns a cell takes at most: where there is room, and where there is not.
+const CELLS: [usize; 2] = [26, 21];
 
 /// Shows what was found on each node, and below it in full why some could not be reached.
 pub fn inventory_check_listing(rows: &[InventoryRow], style: &Style) -> String {
@@ -40,12 +40,8 @@ pub fn inventory_check_listing(rows: &[InventoryRow], style: &Style) -> String {
     let mut lines = Vec::new();
     let mut from = 0;
     while from < rows.len() {
-        let mut count = rows.len() - from;
-        let mut table = table_of(rows.get(from..from + count).unwrap_or_default());
-        while count > 1 && !table.fits(0, style) {
-            count -= 1;
-            table = table_of(rows.get(from..from + count).unwrap_or_default());
-        }
+        let rest = rows.get(from..).unwrap_or_default();
+        let (count, table) = widest_table(rest, style);
         if from > 0 {
             lines.push(Line::default());
         }
@@ -58,11 +54,24 @@ pub fn inventory_check_listing(rows: &[InventoryRow], style: &Style) -> String {
     show_lines(&lines, style)
 }
 
-fn table_of(rows: &[InventoryRow]) -> Table {
+/// Makes the table of as many rows as fit side by side, at least of one.
+fn widest_table(rows: &[InventoryRow], style: Style) -> (usize, Table) {
+    for count in (2..=rows.len()).rev() {
+        for limit in CELLS {
+            let table = table_of(rows.get(..count).unwrap_or_default(), limit);
+            if table.fits(0, style) {
+                return (count, table);
+            }
+        }
+    }
+    (1, table_of(rows.get(..1).unwrap_or_default(), CELLS[0]))
+}
+
+fn table_of(rows: &[InventoryRow], limit: usize) -> Table {
     let mut table = Table::default();
     let line = |label: &str, value: &dyn Fn(&InventoryRow) -> (Ink, String)| {
         let mut cells = vec![cell(Ink::Quiet, label)];
-        cells.extend(rows.iter().map(|row| short(value(row))));
+        cells.extend(rows.iter().map(|row| short(value(row), limit)));
         cells
     };
     table.row(line("", &|row| (Ink::Strong, row.node.to_string())));
@@ -71,11 +80,15 @@ fn table_of(rows: &[InventoryRow]) -> Table {
         FoundOnNode::Facts(facts) => (Ink::Good, format!("✔ as {}", facts.login.user)),
         FoundOnNode::Unreachable { .. } => (Ink::Bad, "✘ no".to_owned()),
     }));
-    let fields: [Field; 7] = [
+    let fields: [Field; 8] = [
         ("sudo", |facts| yes_or_no(facts.login.root)),
-        ("system", |facts| (Ink::Text, facts.os.name.clone())),
+        ("system", |facts| (Ink::Text, system(facts))),
         ("init", init),
         ("engine", engine),
+        ("API", |facts| match &facts.engine {
+            Some(engine) => (Ink::Text, engine.api_version.clone()),
+            None => (Ink::Quiet, "·".to_owned()),
+        }),
         ("options in", options),
         ("compose", compose),
         ("free disk", |facts| match facts.free_disk {
@@ -95,10 +108,10 @@ fn table_of(rows: &[InventoryRow]) -> Table {
 /// A label and how its value is read from a node's facts.
 type Field = (&'static str, fn(&Facts) -> (Ink, String));
 
-fn short((ink, text): (Ink, String)) -> Cell {
+fn short((ink, text): (Ink, String), limit: usize) -> Cell {
     cell(
         ink,
-        super::super::layout::truncated(&super::super::sanitise::sanitised_line(&text), CELL),
+        super::super::layout::truncated(&super::super::sanitise::sanitised_line(&text), limit),
     )
 }
 
@@ -108,6 +121,11 @@ fn yes_or_no(yes: bool) -> (Ink, String) {
     } else {
         (Ink::Bad, "✘ no".to_owned())
     }
+}
+
+fn system(facts: &Facts) -> String {
+    let version = facts.os.version.as_deref().unwrap_or_default();
+    format!("{} {version} {}", facts.os.id, facts.os.arch).replace("  ", " ")
 }
 
 fn init(facts: &Facts) -> (Ink, String) {
@@ -120,7 +138,7 @@ fn init(facts: &Facts) -> (Ink, String) {
 
 fn engine(facts: &Facts) -> (Ink, String) {
     match &facts.engine {
-        Some(engine) => (Ink::Text, format!("{}, API {}", engine.version, engine.api_version)),
+        Some(engine) => (Ink::Text, engine.version.clone()),
         None => (Ink::Bad, "✘ none answers".to_owned()),
     }
 }

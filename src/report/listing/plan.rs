@@ -144,8 +144,12 @@ fn step_lines(step: &PlannedStep, nodes: &[&NodeName], style: Style) -> Vec<Line
     for (at, undo) in undo_texts(step).iter().enumerate() {
         field(if at == 0 { "undo" } else { "" }, undo);
     }
-    if step.when_done == WhenDone::Skip && step.changes() && !step.checks.is_empty() {
-        field("again", "left as it is where all of that holds already");
+    if step.when_done == WhenDone::Repeat
+        && !matches!(step.work, Work::Undo(_))
+        && step.changes()
+        && !step.checks.is_empty()
+    {
+        field("again", "done even where all of that holds already");
     }
     lines
 }

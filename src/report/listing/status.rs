@@ -138,7 +138,7 @@ fn task_lines(state: &State) -> Vec<Line> {
 
 /// Returns a line for each step that was begun and did not pass.
 fn trouble_lines(state: &State) -> Vec<Line> {
-    let mut lines = Vec::new();
+    let mut table = Table::default();
     for (key, outcome) in &state.steps {
         let (symbol, ink, word) = match outcome {
             Some(outcome) if outcome.lets_others_go_on() => continue,
@@ -154,14 +154,14 @@ fn trouble_lines(state: &State) -> Vec<Line> {
             .iter()
             .flat_map(|plan| &plan.steps)
             .find(|step| step.key == *key);
-        let title = title.map(|step| format!("  {}", step.title)).unwrap_or_default();
-        lines.push(
-            Line::of(ink, format!("  {symbol} "))
-                .and(Ink::Text, key.to_string())
-                .and(ink, format!("  {word}"))
-                .and(Ink::Quiet, title),
-        );
+        let title = title.map(|step| step.title.clone()).unwrap_or_default();
+        table.row(vec![
+            cell(ink, format!("{symbol} {key}")),
+            cell(ink, word),
+            cell(Ink::Quiet, title),
+        ]);
     }
+    let mut lines = table.lines(2);
     if !lines.is_empty() {
         lines.insert(0, Line::default());
     }

@@ -1,7 +1,7 @@
 //! The part of the screen that moves: one line per running step, what it waits for or last said, and how far the run is.
 
 use super::super::describe::subject;
-use super::super::layout::{clock_for_people, columns};
+use super::super::layout::{clock_for_people, columns, deadline_for_people};
 use super::super::line::Line;
 use super::super::story::{Running, Story, Waiting};
 use super::super::style::{Ink, Style};
@@ -95,11 +95,11 @@ fn waiting_texts(running: &Running, waiting: &Waiting, canvas: Canvas, indent: u
         Some(within) => format!(
             "{} of {}",
             clock_for_people(elapsed.min(within)),
-            clock_for_people(within)
+            deadline_for_people(within)
         ),
         None => clock_for_people(elapsed),
     };
-    let first = format!("waiting for {what}, {clock}");
+    let first = format!("waiting {clock} for {what}");
     let found = match &waiting.verdict {
         Some(verdict) => format!("expected {}, got {}", verdict.expected, verdict.actual),
         None => "nothing could be looked at yet".to_owned(),

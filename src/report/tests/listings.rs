@@ -1,0 +1,252 @@
+use super::plans::{cleanup_plan, key, node, plan, text};
+use super::script::{bad_run, file_undo, good_run, partial_cleanup};
+use crate::domain::{
+    Action, Baseline, ComposeFacts, ComposeFlavour, EngineOptions, EngineSeen, Event, EventKind, Facts, FileText,
+    InitSystem, InstanceId, LoginFacts, Notice, OptionsSource, OsFacts, State, ToolFacts, Work,
+};
+use crate::report::{
+    FoundOnNode, InventoryRow, LabRow, LabView, PlaygroundRow, StatusView, Style, TaskView, VariableView,
+    cleanup_listing, inventory_check_listing, lab_listing, labs_listing, plan_listing, playground_listing,
+    status_listing, verify_listing,
+};
+
+const NARROW: Style = Style {
+    colour: false,
+    width: Some(60),
+};
+const TERMINAL: Style = Style {
+    colour: false,
+    width: Some(80),
+};
+
+fn events(notices: Vec<Notice>) -> Vec<Event> {
+    notices
+        .into_iter()
+        .filter_map(|notice| match notice {
+            Notice::Event(event) => Some(event),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_plan_reads_as_documentation() {
+    let mut plan = plan();
+    let content = text("version: '2'\nservices:\n  web:\n    build: .\n");
+    let file = FileText {
+        path: text("/home/ubuntu/dockchat/x.yml"),
+        content,
+        mode: Some(0o644),
+    };
+    plan.steps[6].work = Work::Action(Action::Write { files: vec![file] });
+    insta::assert_snapshot!(plan_listing(&plan, &Style::plain()));
+    insta::assert_snapshot!(plan_listing(&cleanup_plan(), &NARROW));
+}
+
+fn status(state: &State, style: Style) -> String {
+    let instance = InstanceId::new("lab2-7f3a").unwrap();
+    let nodes = [node("node-0"), node("node-1"), node("node-2")];
+    let view = StatusView {
+        instance: &instance,
+        lab: "lab2",
+        lab_title: "Docker orchestration",
+        inventory: "the playground",
+        nodes: nodes
+            .iter()
+            .zip(["172.31.99.10", "172.31.99.11", "172.31.99.12"])
+            .collect(),
+        since: Some("2026-01-02T03:04:05Z".parse().unwrap()),
+        now: "2026-01-02T04:06:05Z".parse().unwrap(),
+        held_by: None,
+        state,
+    };
+    status_listing(&view, &style)
+}
+
+fn with_debts(mut events: Vec<Event>) -> State {
+    let baseline = Baseline {
+        node: node("node-0"),
+        containers: Default::default(),
+        images: Default::default(),
+        networks: Default::default(),
+        volumes: Default::default(),
+        files: Default::default(),
+    };
+    let mut extra = events[0].clone();
+    for kind in [
+        EventKind::BaselineTaken { baseline },
+        EventKind::StepStarted {
+            step: key("clone", "node-0"),
+            exec: None,
+            undo: vec![file_undo()],
+        },
+        EventKind::ValueCaptured {
+            step: key("clone", "node-0"),
+            name: "commit".into(),
+            value: Some("4f1c9aa".into()),
+        },
+        EventKind::StepFinished {
+            step: key("clone", "node-0"),
+            outcome: crate::domain::Outcome::Passed,
+            took: Default::default(),
+            output: vec![],
+        },
+    ] {
+        extra.index = events.len() as u64;
+        extra.kind = kind;
+        events.push(extra.clone());
+    }
+    State::of(&events)
+}
+
+#[test]
+fn a_status_says_what_is_done_owed_and_next() {
+    insta::assert_snapshot!(status(&with_debts(events(bad_run())), TERMINAL));
+    insta::assert_snapshot!(status(&with_debts(events(good_run())), TERMINAL));
+    insta::assert_snapshot!(status(&State::default(), NARROW));
+}
+
+#[test]
+fn a_verify_is_a_checklist() {
+    insta::assert_snapshot!(verify_listing(&events(bad_run()), &TERMINAL));
+}
+
+#[test]
+fn a_cleanup_is_summed_up() {
+    insta::assert_snapshot!(cleanup_listing(&events(partial_cleanup()), &NARROW));
+}
+
+#[test]
+fn labs_are_listed_and_shown() {
+    let row = LabRow {
+        id: "lab2".into(),
+        title: "Docker orchestration: Compose, Swarm and Interlock".into(),
+        tasks: 5,
+        nodes: 3,
+        source: "built in".into(),
+    };
+    let task = |id: &str, title: &str, needs: &[&str]| TaskView {
+        id: id.into(),
+        title: title.into(),
+        needs: needs.iter().map(|&need| need.to_owned()).collect(),
+        steps: vec![("clone".into(), "Clone DockChat to ~/dockchat".into(), "node-0".into())],
+    };
+    let lab = LabView {
+        row: row.clone(),
+        nodes: vec!["node-0".into(), "node-1".into(), "node-2".into()],
+        variables: vec![VariableView {
+            name: "dockchat_repo".into(),
+            default: Some(String::new()),
+            help: "The repository that DockChat is cloned from; the lab serves its own on node-0.".into(),
+        }],
+        tasks: vec![
+            task("prerequisites", "What every node must have", &[]),
+            task("task1", "DockChat", &["prerequisites"]),
+        ],
+    };
+    insta::assert_snapshot!(labs_listing(std::slice::from_ref(&row), &TERMINAL));
+    insta::assert_snapshot!(labs_listing(&[row], &NARROW));
+    insta::assert_snapshot!(lab_listing(&lab, &TERMINAL));
+}
+
+fn facts() -> Facts {
+    Facts {
+        login: LoginFacts {
+            user: "ubuntu".into(),
+            uid: 1000,
+            home: "/home/ubuntu".into(),
+            root: true,
+            may_use_engine: true,
+        },
+        os: OsFacts {
+            id: "debian".into(),
+            version: Some("12".into()),
+            name: "Debian GNU/Linux 12 (bookworm)".into(),
+            arch: "x86_64".into(),
+            kernel: "6.18.5".into(),
+        },
+        init: InitSystem::Sysvinit,
+        engine: Some(engine()),
+        engine_problem: None,
+        compose: Some(ComposeFacts {
+            flavour: ComposeFlavour::V1,
+            version: "1.29.2".into(),
+        }),
+        engine_options: EngineOptions {
+            source: OptionsSource::DefaultsFile,
+            docker_opts: vec![],
+            daemon_json: true,
+            daemon_json_keys: vec!["dns".into()],
+            running: vec![],
+        },
+        tools: ToolFacts::default(),
+        docker_host: None,
+        free_disk: Some(12_300_000_000),
+        instances: Some(vec![]),
+    }
+}
+
+fn engine() -> EngineSeen {
+    EngineSeen {
+        version: "20.10.24+dfsg1".into(),
+        api_version: "1.41".into(),
+        min_api_version: Some("1.12".into()),
+        name: "node-0".into(),
+        labels: vec![],
+        storage_driver: None,
+        root_dir: None,
+    }
+}
+
+#[test]
+fn an_inventory_check_is_a_table() {
+    let row = |name: &str, address: &str, found: FoundOnNode| InventoryRow {
+        node: node(name),
+        address: address.into(),
+        found,
+    };
+    let troubled = Facts {
+        engine: None,
+        engine_problem: Some("permission denied on /var/run/docker.sock".into()),
+        compose: None,
+        init: InitSystem::Systemd,
+        free_disk: None,
+        ..facts()
+    };
+    let rows = [
+        row("node-0", "172.31.99.10", FoundOnNode::Facts(Box::new(facts()))),
+        row("node-1", "172.31.99.11", FoundOnNode::Facts(Box::new(troubled))),
+        row(
+            "node-2",
+            "172.31.99.12",
+            FoundOnNode::Unreachable {
+                reason: "ssh: connect to host 172.31.99.12 port 22: Connection refused".into(),
+                hint: Some("is the node up? `labctl playground status` says".into()),
+            },
+        ),
+    ];
+    insta::assert_snapshot!(inventory_check_listing(
+        &rows,
+        &Style {
+            colour: false,
+            width: Some(100)
+        }
+    ));
+    insta::assert_snapshot!(inventory_check_listing(&rows, &NARROW));
+}
+
+#[test]
+fn a_playground_is_listed_with_commands_to_copy() {
+    let row = |at: u8, state: &str, well| PlaygroundRow {
+        node: format!("node-{at}"),
+        address: format!("172.31.99.1{at}"),
+        state: state.into(),
+        well,
+        ssh: format!("ssh -i ~/.local/state/labctl/playground/key ubuntu@172.31.99.1{at}"),
+    };
+    insta::assert_snapshot!(playground_listing(
+        &[row(0, "ready", true), row(1, "stopped", false)],
+        &NARROW
+    ));
+    assert!(playground_listing(&[], &NARROW).contains("labctl playground up"));
+}

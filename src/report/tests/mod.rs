@@ -1,0 +1,9 @@
+//! Every reporter and listing, shown a scripted run and compared with what it should look like.
+
+mod json;
+mod listings;
+mod plain;
+mod plans;
+mod screen;
+mod script;
+mod terminal;

@@ -1,0 +1,147 @@
+use super::plans::plan;
+use super::script::{Script, bad_run, good_run, partial_cleanup};
+use crate::domain::Notice;
+use crate::report::{PlainOptions, PlainReporter, Reporter, Style, Verbosity};
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+#[derive(Clone, Default)]
+pub(super) struct Written(pub(super) Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn shown(notices: &[Notice], options: PlainOptions) -> String {
+    let written = Written::default();
+    let mut reporter = PlainReporter::new(written.clone(), options);
+    for notice in notices {
+        reporter.notice(notice);
+    }
+    reporter.finish();
+    written.text()
+}
+
+fn verbose(verbosity: Verbosity) -> PlainOptions {
+    PlainOptions {
+        verbosity,
+        ..PlainOptions::default()
+    }
+}
+
+#[test]
+fn a_good_run() {
+    insta::assert_snapshot!(shown(&good_run(), PlainOptions::default()));
+}
+
+#[test]
+fn a_bad_run() {
+    let options = PlainOptions {
+        output_root: Some("~/.local/state/labctl/instances/lab2-1".to_owned()),
+        ..PlainOptions::default()
+    };
+    insta::assert_snapshot!(shown(&bad_run(), options));
+}
+
+#[test]
+fn a_bad_run_in_40_columns() {
+    let style = Style {
+        colour: false,
+        width: Some(40),
+    };
+    insta::assert_snapshot!(shown(
+        &bad_run(),
+        PlainOptions {
+            style,
+            ..PlainOptions::default()
+        }
+    ));
+}
+
+#[test]
+fn a_bad_run_in_colour() {
+    let style = Style {
+        colour: true,
+        width: None,
+    };
+    let text = shown(
+        &bad_run(),
+        PlainOptions {
+            style,
+            ..PlainOptions::default()
+        },
+    );
+    insta::assert_snapshot!(text.replace('\u{1b}', "␛"));
+}
+
+#[test]
+fn a_quiet_bad_run() {
+    insta::assert_snapshot!(shown(&bad_run(), verbose(Verbosity::Quiet)));
+}
+
+#[test]
+fn a_quiet_good_run_is_one_line() {
+    assert_eq!(
+        shown(&good_run(), verbose(Verbosity::Quiet)),
+        "  ✔ 8 passed, = 3 held already in 1 m 20 s\n"
+    );
+}
+
+#[test]
+fn a_verbose_bad_run_has_the_nodes_output_made_harmless() {
+    let text = shown(&bad_run(), verbose(Verbosity::Verbose));
+    let output: Vec<&str> = text.lines().filter(|line| line.starts_with("node-0 | ")).collect();
+    insta::assert_snapshot!(output.get(28..).unwrap().join("\n"));
+}
+
+#[test]
+fn a_cleanup_that_leaves_something() {
+    insta::assert_snapshot!(shown(&partial_cleanup(), PlainOptions::default()));
+}
+
+#[test]
+fn an_aborted_run() {
+    let mut script = Script::new(plan());
+    script.start("login", "node-0");
+    script.pass_time(4_000);
+    insta::assert_snapshot!(shown(&script.abort("interrupted by Ctrl-C"), PlainOptions::default()));
+}
+
+#[test]
+fn without_colour_there_are_no_control_characters() {
+    for notices in [good_run(), bad_run(), partial_cleanup()] {
+        let text = shown(&notices, verbose(Verbosity::Verbose));
+        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_failure() {
+    struct Closed;
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut reporter = PlainReporter::new(Closed, PlainOptions::default());
+    for notice in bad_run() {
+        reporter.notice(&notice);
+    }
+    reporter.finish();
+}
