@@ -176,7 +176,7 @@ fn selection(options: &cli::Run) -> Selection {
 /// Finds the instance on these nodes, or opens a new one. Says whether it is new.
 fn open_instance(session: &Session, prepared: &Prepared) -> Result<(Instance, bool), Failure> {
     let root = session.store.root();
-    fs_err::create_dir_all(root).map_err(crate::journal::JournalError::from)?;
+    session.store.create()?;
     // Two labctl that start at the same time must not open two instances on the same nodes.
     let _opening = InstanceLock::take(root, "run")?;
     if let Some(instance) = session.store.instance_on(&prepared.inventory)? {

@@ -71,7 +71,7 @@ pub struct Instance {
 impl Instance {
     /// Creates the directory of a new instance.
     pub fn create(directory: PathBuf, record: InstanceRecord) -> Result<Self, JournalError> {
-        fs_err::create_dir_all(directory.join("output"))?;
+        super::store::create_private(&directory.join("output"))?;
         let text = serde_json::to_vec_pretty(&record).map_err(io::Error::from)?;
         super::store::write_whole(&directory.join("instance.json"), &text)?;
         Ok(Self { directory, record })
@@ -138,7 +138,7 @@ impl Instance {
             return Ok(());
         };
         let closed = instances.with_file_name("closed");
-        fs_err::create_dir_all(&closed)?;
+        super::store::create_private(&closed)?;
         let name = format!("{}-{}", self.record.id, Timestamp::now().as_second());
         fs_err::rename(&self.directory, closed.join(name))?;
         Ok(())

@@ -2,7 +2,9 @@
 
 use super::{Instance, JournalError};
 use crate::domain::{InstanceId, Inventory};
+use std::fs::DirBuilder;
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The state directory, `$XDG_STATE_HOME/labctl` by default.
@@ -20,6 +22,11 @@ impl Store {
     /// Returns the directory itself.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Creates the directory where it is missing.
+    pub fn create(&self) -> Result<(), JournalError> {
+        Ok(create_private(&self.root)?)
     }
 
     /// Returns the directory that `id` has or would have.
@@ -63,6 +70,11 @@ impl Store {
                 .any(|place| wanted.contains(place))
         }))
     }
+}
+
+/// Creates `directory` and what is missing above it, open to nobody else: outputs tell more than they should.
+pub(super) fn create_private(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
 /// Writes `content` to `path` so that a crash leaves either the old file or the new one, readable by the owner alone.
