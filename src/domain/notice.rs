@@ -7,6 +7,11 @@ use super::{Event, StepKey, Stream, Verdict};
 pub enum Notice {
     /// An event, already in the journal.
     Event(Event),
+    /// A word of labctl's own to whoever watches. While a reporter draws, nobody else may write to the terminal.
+    Told {
+        /// What is said.
+        text: String,
+    },
     /// Output of a step as it arrives: raw bytes of a node, secrets already masked, control sequences not yet removed.
     Output {
         /// Which step, where.

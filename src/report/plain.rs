@@ -3,7 +3,7 @@
 use super::Reporter;
 use super::closing::{brief_closing_lines, closing_lines};
 use super::ended::{ended_details, ended_line};
-use super::line::{Line, show_lines};
+use super::line::{Line, paragraph, show_lines};
 use super::outcome::complaint;
 use super::story::{Ended, Happening, Story};
 use super::style::{Ink, Style};
@@ -138,6 +138,10 @@ impl<W: Write + Send> Reporter for PlainReporter<W> {
                 self.show_output(&ended.step.key, &rest);
                 self.show_end(&ended);
             }
+            Some(Happening::Told(text)) => {
+                let lines = told_lines(&text, self.options.style);
+                self.write(&lines);
+            }
             Some(Happening::Undone(step, undo)) if !self.is(Verbosity::Quiet) => {
                 self.write(&[undone_line(&step, &undo, self.story.node_columns())]);
             }
@@ -154,6 +158,11 @@ impl<W: Write + Send> Reporter for PlainReporter<W> {
     }
 
     fn finish(&mut self) {}
+}
+
+/// Returns the lines of a word of labctl's own.
+pub(crate) fn told_lines(text: &str, style: Style) -> Vec<Line> {
+    paragraph(2, Ink::Warning, text, style)
 }
 
 /// Returns the line of something that was taken back.

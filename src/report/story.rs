@@ -86,6 +86,7 @@ pub(crate) enum Happening {
     /// A step ended; the lines are what its output still held back.
     StepEnded(Box<Ended>, Vec<String>),
     Undone(StepKey, Undo),
+    Told(String),
     Finished,
 }
 
@@ -94,6 +95,7 @@ impl Story {
     pub(crate) fn follow(&mut self, notice: &Notice, now: Instant) -> Option<Happening> {
         match notice {
             Notice::Event(event) => self.follow_event(event, now),
+            Notice::Told { text } => Some(Happening::Told(text.clone())),
             Notice::Output { step, stream, bytes } => self.follow_output(step, *stream, bytes),
             Notice::StillWaiting {
                 step, check, verdict, ..

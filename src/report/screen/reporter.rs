@@ -4,7 +4,7 @@ use super::super::Reporter;
 use super::super::closing::closing_lines;
 use super::super::ended::{ended_details, ended_line};
 use super::super::line::Line;
-use super::super::plain::{heading_lines, undone_line};
+use super::super::plain::{heading_lines, told_lines, undone_line};
 use super::super::story::{Happening, Story};
 use super::super::style::Style;
 use super::board::{Canvas, board_lines};
@@ -116,6 +116,7 @@ impl ScreenReporter {
                 lines.extend(ended_details(ended, self.options.output_root.as_deref(), self.style()));
                 self.print(&lines);
             }
+            Happening::Told(text) => self.print(&told_lines(text, self.style())),
             Happening::Undone(step, undo) => self.print(&[undone_line(step, undo, columns)]),
             Happening::Finished => {
                 let lines = closing_lines(&locked(&self.story), self.style());
@@ -164,7 +165,7 @@ impl Reporter for ScreenReporter {
             self.tell(happening);
         }
         // Output can come by the megabyte: it is drawn with the next tick.
-        if matches!(notice, Notice::Event(_)) {
+        if matches!(notice, Notice::Event(_) | Notice::Told { .. }) {
             self.draw();
         }
     }

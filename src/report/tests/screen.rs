@@ -155,6 +155,18 @@ fn resizing_leaves_one_picture(#[case] rows: u16, #[case] columns: u16) {
 }
 
 #[test]
+fn a_word_of_labctls_own_stands_above_what_runs() {
+    let mut stage = Stage::new(24, 80);
+    stage.play(&building().notices);
+    let text = "Stopping: killing what runs on the nodes.".to_owned();
+    stage.play(&[Notice::Told { text }]);
+    let seen = stage.terminal.visible();
+    let above = seen.find("  Stopping: killing").unwrap();
+    assert!(above < seen.find("⠋").unwrap(), "{seen}");
+    assert_eq!(seen.matches("Ctrl-C stops").count(), 1, "{seen}");
+}
+
+#[test]
 fn nothing_moving_is_left_when_a_run_is_cut_off() {
     let mut stage = Stage::new(24, 80);
     stage.play(&building().notices);
