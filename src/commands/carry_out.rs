@@ -35,11 +35,12 @@ pub(super) async fn carry_out_and_show(
 ) -> Result<Carried, Failure> {
     let stop = run.stop.clone();
     let (sender, notices) = mpsc::channel(WAITING_NOTICES);
+    let teller = sender.downgrade();
     let reporter = reporter(session, &run.directory);
     let shown = tokio::spawn(show(reporter, notices));
     let ended = tokio::select! {
         ended = carry_out(plan, run, journal, sender) => ended,
-        () = interrupted_twice(session, stop) => {
+        () = interrupted_twice(session, stop, teller) => {
             shown.abort();
             return Ok(Carried::Left);
         }
@@ -64,16 +65,26 @@ async fn show(mut reporter: Box<dyn Reporter>, mut notices: mpsc::Receiver<Notic
 }
 
 /// Returns at the second interrupt; the first one stops the run in an orderly way.
-async fn interrupted_twice(session: &Session, stop: CancellationToken) {
+async fn interrupted_twice(session: &Session, stop: CancellationToken, teller: mpsc::WeakSender<Notice>) {
     let mut interrupts = session.interrupts.clone();
     interrupts.engine_answers();
     interrupts.next().await;
     stop.cancel();
-    session.tell(
-        "
-Stopping: killing what runs on the nodes. Press Ctrl-C again to leave at once.",
+    tell(
+        session,
+        &teller,
+        "Stopping: killing what runs on the nodes. Press Ctrl-C again to leave at once.",
     );
     interrupts.next().await;
+}
+
+/// Says `text` through the reporters, which own the terminal; standard output is not theirs to use with `--json`.
+fn tell(session: &Session, teller: &mpsc::WeakSender<Notice>, text: &str) {
+    let notice = Notice::Told { text: text.to_owned() };
+    let told = !session.common.json && teller.upgrade().is_some_and(|sender| sender.try_send(notice).is_ok());
+    if !told {
+        session.tell(text);
+    }
 }
 
 fn reporter(session: &Session, directory: &Path) -> Box<dyn Reporter> {
