@@ -7,10 +7,12 @@ use std::time::Duration;
 /// How many bytes of content are taken.
 const CONTENT: usize = 1 << 20;
 
-/// Prints `absent`, or a line of numbers and names, a line with the hash or the link's target, and the content.
+/// Knows the login user's home also where root looks. Prints `absent`, or a line of numbers and names, a line with the hash or the link's target, and the content.
 const LOOK_AT: &str = r#"
 p=$1
-case $p in '~/'*) p=$HOME/${p#'~/'} ;; esac
+home=$HOME
+[ -z "${SUDO_USER-}" ] || home=$(getent passwd "$SUDO_USER" | cut -d: -f6)
+case $p in '~/'*) p=$home/${p#'~/'} ;; esac
 if [ ! -e "$p" ] && [ ! -L "$p" ]; then echo absent; exit 0; fi
 stat -c '%f %s %U %G' -- "$p" || exit 1
 if [ -L "$p" ]; then readlink -- "$p"

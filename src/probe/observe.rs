@@ -9,7 +9,7 @@ impl From<NodeError> for ProbeError {
     fn from(error: NodeError) -> Self {
         let (reason, hint) = (error.message, error.hint);
         match error.kind {
-            NodeErrorKind::NodeFault => Self::CannotLook { reason, hint },
+            NodeErrorKind::NodeFault | NodeErrorKind::NoRoot => Self::CannotLook { reason, hint },
             _ => Self::Unreachable { reason, hint },
         }
     }

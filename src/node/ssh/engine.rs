@@ -7,7 +7,7 @@ use super::launch::fresh_socket;
 use super::link::{Lane, Link};
 use super::look::{self, Root, Script};
 use crate::node::printable::printable_line;
-use crate::node::{Command, Ending, NodeError, Tunnel};
+use crate::node::{Command, Ending, NodeError, NodeErrorKind, Tunnel};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,9 +85,16 @@ async fn may_open(link: &Link, root: Root) -> Result<bool, NodeError> {
 /// Says what is wrong with an engine that answers on no way.
 async fn no_engine(link: &Link, root: Root) -> NodeError {
     let text = "docker -H unix:///var/run/docker.sock version --format '{{.Server.Version}}' >/dev/null";
-    let said = match look(link, root, root != Root::Never, text).await {
+    let said = match look(link, root, root != Root::Already, text).await {
         Ok((_, said)) => said,
-        Err(error) => error.message,
+        Err(mut error) if error.kind == NodeErrorKind::NoRoot => {
+            error.hint = Some(format!(
+                "add {} to the group docker on the node, or allow sudo",
+                link.target.user_text()
+            ));
+            return error;
+        }
+        Err(error) => return error,
     };
     let mut error = link.fault(&format!("its Docker Engine does not answer: {said}"));
     error.hint = Some("is it installed and running? `sudo service docker status` on the node".to_owned());
