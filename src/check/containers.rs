@@ -1,10 +1,18 @@
 //! Judging what an engine has: containers and images.
 
 use super::{Context, Ours};
-use crate::domain::{ContainerSeen, ContainersCheck, ImageSeen, MissingValue, Text, Values, Verdict};
+use crate::domain::{
+    ContainerSeen, ContainersCheck, ImageSeen, MissingValue, Text, Values, Verdict, familiar_reference,
+};
 
 /// How many containers a verdict names.
 const NAMED: usize = 12;
+
+/// Says whether a container is in the `wanted` state. What `docker ps` lists counts as running where none may run.
+fn is_in_state(container: &ContainerSeen, wanted: &str, count: usize) -> bool {
+    let is_up = matches!(container.state.as_str(), "running" | "paused" | "restarting");
+    container.state == wanted || (wanted == "running" && count == 0 && is_up)
+}
 
 pub(super) fn evaluate_containers(
     wanted: &ContainersCheck,
@@ -29,7 +37,12 @@ pub(super) fn evaluate_containers(
     let in_state: Vec<&ContainerSeen> = meant
         .iter()
         .copied()
-        .filter(|container| wanted.state.as_deref().is_none_or(|state| container.state == state))
+        .filter(|container| {
+            wanted
+                .state
+                .as_deref()
+                .is_none_or(|state| is_in_state(container, state, wanted.count))
+        })
         .collect();
     let state = wanted
         .state
@@ -97,7 +110,7 @@ pub(super) fn evaluate_images(
     let mut wrong = Vec::new();
     for (references, wanted) in [(present, true), (absent, false)] {
         for reference in references {
-            let reference = with_tag(&reference.fill(values)?);
+            let reference = familiar_reference(&reference.fill(values)?);
             let found = seen.iter().any(|image| image.tags.contains(&reference));
             let word = |is: bool| if is { "is there" } else { "is not there" };
             expected.push(format!("image {reference} {}", word(wanted)));
@@ -117,14 +130,4 @@ pub(super) fn evaluate_images(
         expected: expected.join(", "),
         actual,
     })
-}
-
-/// Adds the tag that Docker assumes where `reference` has none.
-fn with_tag(reference: &str) -> String {
-    let name = reference.rsplit('/').next().unwrap_or(reference);
-    if name.contains(':') || name.contains('@') {
-        reference.to_owned()
-    } else {
-        format!("{reference}:latest")
-    }
 }

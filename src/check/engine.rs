@@ -71,6 +71,16 @@ fn list(labels: &[String]) -> String {
 
 /// Says how an engine's options differ from those it was installed with.
 fn changed_options(options: &EngineOptions) -> Vec<String> {
+    // What could not be read proves nothing: an engine runs, so it has a command line.
+    let unread = options
+        .running
+        .is_empty()
+        .then(|| "the running engine's command line could not be read".to_owned());
+    let hosts_key = options
+        .daemon_json_keys
+        .iter()
+        .any(|key| key == "hosts")
+        .then(|| "/etc/docker/daemon.json sets hosts".to_owned());
     let lines = options
         .docker_opts
         .iter()
@@ -78,7 +88,7 @@ fn changed_options(options: &EngineOptions) -> Vec<String> {
     let hosts = listens_on(&options.running)
         .filter(|host| !host.starts_with("fd://") && !is_usual_socket(host))
         .map(|host| format!("the running engine also listens on {host}"));
-    lines.chain(hosts).collect()
+    unread.into_iter().chain(hosts_key).chain(lines).chain(hosts).collect()
 }
 
 fn is_usual_socket(host: &str) -> bool {
@@ -120,7 +130,6 @@ mod tests {
         for running in [
             &["dockerd", "-H", "fd://"][..],
             &["dockerd", "-p", "/var/run/docker.pid"],
-            &[],
         ] {
             assert_eq!(changed_options(&options(&[], running)), Vec::<String>::new());
         }

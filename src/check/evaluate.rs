@@ -2,7 +2,7 @@
 
 use super::containers::{evaluate_containers, evaluate_images};
 use super::engine::evaluate_engine;
-use super::text::evaluate_text;
+use super::text::{Seen, evaluate_text, quoted};
 use crate::domain::{
     CheckKind, CommandSeen, Ending, FileKind, FileSeen, HttpCheck, MissingValue, Observation, Values, Verdict,
 };
@@ -17,6 +17,18 @@ pub struct CommandEvidence {
     pub stdout: Vec<u8>,
     /// Its standard error, likewise.
     pub stderr: Vec<u8>,
+    /// Whether that is all there was.
+    pub complete: bool,
+}
+
+impl CommandEvidence {
+    fn seen<'a>(&self, what: &'a str, bytes: &'a [u8]) -> Seen<'a> {
+        Seen {
+            what,
+            bytes,
+            complete: self.complete,
+        }
+    }
 }
 
 /// What the open instance owns, for checks that leave it out.
@@ -49,8 +61,8 @@ pub fn evaluate_command(
             expected: format!("exit status {code}"),
             actual: evidence.ending.to_string(),
         },
-        CheckKind::Stdout(wanted) => evaluate_text("standard output", wanted, values, &evidence.stdout)?,
-        CheckKind::Stderr(wanted) => evaluate_text("standard error", wanted, values, &evidence.stderr)?,
+        CheckKind::Stdout(wanted) => evaluate_text(evidence.seen("standard output", &evidence.stdout), wanted, values)?,
+        CheckKind::Stderr(wanted) => evaluate_text(evidence.seen("standard error", &evidence.stderr), wanted, values)?,
         _ => return Ok(None),
     }))
 }
@@ -74,7 +86,16 @@ pub fn evaluate_observed(
                 expected: format!("status {}", wanted.status),
                 actual: format!("status {}", seen.status),
             };
-            let body = evaluate_text("body", &wanted.body, values, &seen.body)?;
+            let complete = seen.dropped == 0;
+            let body = evaluate_text(
+                Seen {
+                    what: "body",
+                    bytes: &seen.body,
+                    complete,
+                },
+                &wanted.body,
+                values,
+            )?;
             Ok(if wanted.body.is_empty() {
                 status
             } else {
@@ -144,14 +165,22 @@ fn evaluate_look(
     };
     let complaint = String::from_utf8_lossy(&seen.stderr);
     if !ended.holds && !complaint.trim().is_empty() {
-        ended.actual = format!("{}: {}", ended.actual, complaint.trim());
+        ended.actual = format!("{}, {}", ended.actual, quoted("standard error", &complaint));
     }
     if stdout.is_empty() {
         return Ok(ended);
     }
     Ok(both(
         ended,
-        evaluate_text("standard output", stdout, values, &seen.stdout)?,
+        evaluate_text(
+            Seen {
+                what: "standard output",
+                bytes: &seen.stdout,
+                complete: seen.dropped == 0,
+            },
+            stdout,
+            values,
+        )?,
     ))
 }
 
@@ -182,12 +211,24 @@ fn evaluate_file(kind: &CheckKind, values: &Values, seen: Option<&FileSeen>) -> 
     };
     let mut verdict = presence;
     if !content.is_empty() {
+        let complete = seen.kind != FileKind::File || seen.size == seen.content.len() as u64;
         let what = if seen.kind == FileKind::Directory {
             "list of entries"
         } else {
             "content"
         };
-        verdict = both(verdict, evaluate_text(what, content, values, &seen.content)?);
+        verdict = both(
+            verdict,
+            evaluate_text(
+                Seen {
+                    what,
+                    bytes: &seen.content,
+                    complete,
+                },
+                content,
+                values,
+            )?,
+        );
     }
     if let Some(mode) = mode {
         verdict = both(

@@ -6,13 +6,20 @@ use regex::RegexBuilder;
 /// How many characters of a text a verdict quotes.
 const QUOTED: usize = 400;
 
-/// Judges `bytes`, called `what` in the verdict.
-pub(super) fn evaluate_text(
-    what: &str,
-    wanted: &TextMatch,
-    values: &Values,
-    bytes: &[u8],
-) -> Result<Verdict, MissingValue> {
+/// A text that was seen, or a part of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'a> {
+    /// What the verdict calls it.
+    pub(super) what: &'a str,
+    /// Its bytes.
+    pub(super) bytes: &'a [u8],
+    /// Whether that is all of it.
+    pub(super) complete: bool,
+}
+
+/// Judges a text by `wanted`. Where only a part of it was kept, nothing is concluded from what is missing in that part.
+pub(super) fn evaluate_text(seen: Seen<'_>, wanted: &TextMatch, values: &Values) -> Result<Verdict, MissingValue> {
+    let Seen { what, bytes, complete } = seen;
     let text = String::from_utf8_lossy(bytes);
     let mut expected = Vec::new();
     let mut holds = true;
@@ -22,7 +29,10 @@ pub(super) fn evaluate_text(
     };
     if let Some(equals) = &wanted.equals {
         let equals = equals.fill(values)?;
-        ask(format!("is {:?}", equals.trim()), text.trim() == equals.trim());
+        ask(
+            format!("is {:?}", equals.trim()),
+            complete && text.trim() == equals.trim(),
+        );
     }
     for part in &wanted.contains {
         let part = part.fill(values)?;
@@ -30,7 +40,10 @@ pub(super) fn evaluate_text(
     }
     for part in &wanted.lacks {
         let part = part.fill(values)?;
-        ask(format!("does not contain {part:?}"), !text.contains(part.as_str()));
+        ask(
+            format!("does not contain {part:?}"),
+            complete && !text.contains(part.as_str()),
+        );
     }
     if let Some(pattern) = &wanted.regex {
         // The loader has compiled it once; one that does not compile cannot match either.
@@ -43,15 +56,19 @@ pub(super) fn evaluate_text(
     if expected.is_empty() {
         expected.push("can be read".to_owned());
     }
+    let mut actual = quoted(what, &text);
+    if !complete {
+        actual.push_str(", and there was more of it than is kept for checks");
+    }
     Ok(Verdict {
         holds,
         expected: format!("{what} {}", expected.join(" and ")),
-        actual: quoted(what, &text),
+        actual,
     })
 }
 
 /// Quotes `text`, its middle left out where it is long.
-fn quoted(what: &str, text: &str) -> String {
+pub(super) fn quoted(what: &str, text: &str) -> String {
     let text = text.trim();
     if text.is_empty() {
         return format!("{what} is empty");

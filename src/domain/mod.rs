@@ -15,6 +15,7 @@ mod outcome;
 mod plan;
 mod probe;
 mod redact;
+mod reference;
 mod state;
 mod text;
 mod undo;
@@ -40,6 +41,7 @@ pub use probe::{
     NetworkSeen, Observation, PortSeen, Probe, ProbeError, VolumeSeen,
 };
 pub use redact::{RedactingStream, Redactor};
+pub use reference::familiar_reference;
 pub use state::State;
 pub use text::{CommandText, Environment, Hole, MissingValue, Part, Text, shell_quoted};
 pub use undo::{FileBefore, Undo, UndoPhase};

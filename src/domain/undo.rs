@@ -13,6 +13,13 @@ pub enum Undo {
         /// Its absolute path.
         path: String,
     },
+    /// Removes the directories from `deepest` up to `topmost` that are empty by then: parents that a step had to make.
+    RemoveEmptyDirectories {
+        /// The topmost that was missing; an absolute path.
+        topmost: String,
+        /// The deepest that was missing.
+        deepest: String,
+    },
     /// Puts a file back as it was, where it is still as the step left it.
     RestoreFile {
         /// Its absolute path.
@@ -96,7 +103,7 @@ impl Undo {
             Self::RemoveProject { .. } | Self::RemoveContainer { .. } => UndoPhase::Containers,
             Self::RemoveImages { .. } | Self::RemovePrinted { .. } => UndoPhase::Images,
             Self::RestoreFile { .. } => UndoPhase::Files,
-            Self::RemoveDirectory { .. } => UndoPhase::Directories,
+            Self::RemoveDirectory { .. } | Self::RemoveEmptyDirectories { .. } => UndoPhase::Directories,
         }
     }
 }
@@ -105,6 +112,9 @@ impl fmt::Display for Undo {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RemoveDirectory { path } => write!(formatter, "remove the directory {path}"),
+            Self::RemoveEmptyDirectories { topmost, .. } => {
+                write!(formatter, "remove the directory {topmost}, where it is empty")
+            }
             Self::RestoreFile {
                 path,
                 before: FileBefore::Absent,

@@ -1,16 +1,19 @@
 //! The actions of a lab, each turned into execs, files or calls of the engine.
 
+use super::baseline::engine_contents;
 use super::engine::{Engine, EngineFault};
 use super::output::StepOutput;
 use super::shared::Shared;
-use crate::domain::{Action, Command, CommandText, Ending, FileText, MissingValue, PlannedStep, Text, Undo, Values};
+use crate::domain::{
+    Action, Command, CommandText, Ending, FileText, MissingValue, PlannedStep, Text, Undo, Values, familiar_reference,
+};
 use crate::node::{ExecId, ExecRequest, FileWrite, NodeError, NodeErrorKind, Transport};
 use secrecy::SecretString;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How much longer than the node's own deadline we wait for the node to say so.
-const GRACE: Duration = Duration::from_secs(20);
+/// How much longer than the node's own deadline we wait: a transport that lost its link opens it again and re-attaches.
+const GRACE: Duration = Duration::from_secs(60);
 
 impl From<NodeError> for Ending {
     fn from(error: NodeError) -> Self {
@@ -161,8 +164,8 @@ impl Scene<'_> {
 
     fn made_before(&self, path: &str) -> bool {
         let state = self.shared.state();
-        let made = state.made.get(&self.step.key.node);
-        made.into_iter()
+        let owed = state.owed.get(&self.step.key.node);
+        owed.into_iter()
             .flatten()
             .any(|undo| matches!(undo, Undo::RemoveDirectory { path: made } if made == path))
     }
@@ -182,6 +185,7 @@ impl Scene<'_> {
             .collect();
         parents.sort_unstable();
         parents.dedup();
+        parents.retain(|parent| !parent.is_empty());
         let words: Vec<&str> = ["mkdir", "-p", "--"].into_iter().chain(parents).collect();
         self.assist("mkdir", &words, output).await?;
         for (path, content, mode) in filled {
@@ -198,6 +202,29 @@ impl Scene<'_> {
         Ok(Ending::Exited { code: 0 })
     }
 
+    /// Takes `reference` from an image that is there only since this instance: moved to another one, it would leave that
+    /// without a name.
+    async fn free(&self, engine: &Engine, reference: &str) -> Result<(), EngineFault> {
+        let contents = engine_contents(self.transport)
+            .await
+            .map_err(|error| EngineFault::Lost(error.to_string()))?;
+        let tag = familiar_reference(reference);
+        let holder = contents.images.iter().find(|image| image.tags.contains(&tag));
+        let is_new = holder.is_some_and(|image| {
+            let state = self.shared.state();
+            state
+                .baselines
+                .get(&self.step.key.node)
+                .is_some_and(|baseline| !baseline.images.contains_key(&image.id))
+        });
+        let is_used = holder.is_some_and(|image| contents.containers.iter().any(|one| one.image_id == image.id));
+        if is_new && !is_used {
+            engine.remove_image(&tag).await
+        } else {
+            Ok(())
+        }
+    }
+
     async fn provide(
         &self,
         image: &Text,
@@ -209,6 +236,7 @@ impl Scene<'_> {
         let upstream = upstream.fill(&self.values)?;
         let work = async {
             let engine = Engine::connect(self.transport).await?;
+            self.free(&engine, &image).await?;
             match engine.pull(&upstream).await {
                 Ok(()) => {
                     engine.tag(&upstream, &image).await?;

@@ -3,10 +3,13 @@
 use super::reports::JournalLost;
 use super::shared::{NodeAccess, Shared};
 use crate::check::{CommandEvidence, Context, evaluate_command, evaluate_observed, probes_for};
-use crate::domain::{Check, EventKind, Outcome, PlannedStep, ProbeError, Verdict};
+use crate::domain::{Check, CheckKind, EventKind, Observation, Outcome, PlannedStep, ProbeError, TaskId, Verdict};
 use crate::probe::observe;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep_until};
+
+/// The shortest pause between two looks, whatever a lab says.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// What one look at a check came to.
 enum Look {
@@ -21,11 +24,12 @@ pub(super) async fn judge_checks(
     step: &PlannedStep,
     command: Option<&CommandEvidence>,
 ) -> Result<Outcome, JournalLost> {
+    if step.checks.is_empty() {
+        let reason = "the step has no check, so nothing can be said of it".to_owned();
+        return Ok(Outcome::CannotTell { reason });
+    }
     let mut outcome = Outcome::Passed;
     for (index, check) in step.checks.iter().enumerate() {
-        if shared.stop.is_cancelled() {
-            return Ok(Outcome::Cancelled);
-        }
         let started = Instant::now();
         let within = if outcome == Outcome::Passed {
             check.within
@@ -33,28 +37,33 @@ pub(super) async fn judge_checks(
             Duration::ZERO
         };
         let (look, attempts) = poll(shared, step, index, within, command).await;
+        let holds = matches!(&look, Look::Judged(verdict) if verdict.holds);
+        if !holds && shared.stop.is_cancelled() {
+            // It might have come to hold: nobody waited for it.
+            return Ok(Outcome::Cancelled);
+        }
+        if !holds && let Some(by) = superseding_task(shared, check) {
+            outcome = first_of(outcome, Outcome::Superseded { by });
+            continue;
+        }
         let verdict = match look {
             Look::Judged(verdict) => {
-                if !verdict.holds && outcome == Outcome::Passed {
-                    outcome = Outcome::FailedCheck;
+                if !verdict.holds {
+                    outcome = first_of(outcome, Outcome::FailedCheck);
                 }
                 Some(masked(shared, verdict))
             }
             Look::CannotTell(reason) => {
-                if outcome == Outcome::Passed {
-                    outcome = Outcome::CannotTell {
-                        reason: shared.redactor().text(&reason),
-                    };
-                }
+                let reason = shared.redactor().text(&reason);
+                outcome = first_of(outcome, Outcome::CannotTell { reason });
                 None
             }
         };
-        let key = step.key.clone();
-        let took = started.elapsed();
+        let (step, took) = (step.key.clone(), started.elapsed());
         shared
             .reports
             .event(EventKind::CheckJudged {
-                step: key,
+                step,
                 check: index,
                 verdict,
                 attempts,
@@ -63,6 +72,27 @@ pub(super) async fn judge_checks(
             .await?;
     }
     Ok(outcome)
+}
+
+/// Keeps the first thing that went wrong; being superseded gives way to a failure.
+fn first_of(outcome: Outcome, found: Outcome) -> Outcome {
+    match (&outcome, &found) {
+        (Outcome::Passed, _) => found,
+        (Outcome::Superseded { .. }, found_now) if !matches!(found_now, Outcome::Superseded { .. }) => found,
+        _ => outcome,
+    }
+}
+
+/// Returns the task that changes on purpose what `check` wants, where it was begun in this instance.
+fn superseding_task(shared: &Shared, check: &Check) -> Option<TaskId> {
+    let task = check.superseded_by.as_ref()?;
+    let state = shared.state();
+    let begun = state
+        .tasks
+        .get(task)?
+        .iter()
+        .any(|step| matches!(state.steps.get(step), Some(Some(Outcome::Passed))));
+    begun.then(|| task.clone())
 }
 
 /// Says whether all that `step` wants of its node's state holds already; false where it wants nothing of it.
@@ -100,18 +130,13 @@ async fn poll(
 ) -> (Look, u32) {
     let check = &step.checks[index];
     let deadline = Instant::now() + within;
-    let mut ticks = interval(check.every.max(Duration::from_millis(50)));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut attempts = 0;
     loop {
-        ticks.tick().await;
         attempts += 1;
+        let began = Instant::now();
         let look = look_once(shared, step, check, command).await;
-        if matches!(&look, Look::Judged(verdict) if verdict.holds) {
-            return (look, attempts);
-        }
-        let next = Instant::now() + check.every;
-        if next > deadline || check.kind.judges_the_command() || shared.stop.is_cancelled() {
+        let holds = matches!(&look, Look::Judged(verdict) if verdict.holds);
+        if holds || began >= deadline || check.kind.judges_the_command() || shared.stop.is_cancelled() {
             return (look, attempts);
         }
         let verdict = match &look {
@@ -119,6 +144,12 @@ async fn poll(
             Look::CannotTell(_) => None,
         };
         shared.reports.still_waiting(&step.key, index, verdict, attempts);
+        // The last look is at the deadline itself.
+        let next = (Instant::now() + check.every.max(SHORTEST_PAUSE)).min(deadline.max(Instant::now()));
+        tokio::select! {
+            () = sleep_until(next) => {}
+            () = shared.stop.cancelled() => return (look, attempts),
+        }
     }
 }
 
@@ -144,6 +175,9 @@ async fn look_once(shared: &Shared, step: &PlannedStep, check: &Check, command: 
     let mut observations = Vec::new();
     for probe in &probes {
         match observe(transport.as_ref(), probe).await {
+            Ok(Observation::EngineDown { reason }) if !matches!(check.kind, CheckKind::Engine { .. }) => {
+                return Look::CannotTell(format!("{node}: the Docker Engine does not answer: {reason}"));
+            }
             Ok(observation) => observations.push(observation),
             Err(ProbeError::Unreachable { reason, .. } | ProbeError::CannotLook { reason, .. }) => {
                 return Look::CannotTell(format!("{node}: {reason}"));

@@ -8,7 +8,7 @@ use crate::domain::{
     Counts, Event, EventKind, NodeName, Notice, Outcome, Plan, PlannedStep, SkipReason, State, StepKey, Verb,
 };
 use crate::journal::{EventWriter, JournalError};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -41,6 +41,8 @@ pub struct RunSummary {
     pub state: State,
 }
 
+type Ended = Result<(tokio::task::Id, Result<Outcome, JournalLost>), tokio::task::JoinError>;
+
 struct Dispatcher<'a> {
     verb: Verb,
     keep_going: bool,
@@ -49,7 +51,8 @@ struct Dispatcher<'a> {
     counts: Counts,
     lost: BTreeSet<NodeName>,
     failed: bool,
-    running: JoinSet<(StepKey, Result<Outcome, JournalLost>)>,
+    running: JoinSet<Result<Outcome, JournalLost>>,
+    tasks: HashMap<tokio::task::Id, StepKey>,
     reports: mpsc::Receiver<Report>,
     shared: Arc<Shared>,
     journal: &'a mut dyn EventWriter,
@@ -76,6 +79,7 @@ pub async fn carry_out(
         lost: BTreeSet::new(),
         failed: false,
         running: JoinSet::new(),
+        tasks: HashMap::new(),
         reports,
         shared,
         journal,
@@ -105,7 +109,7 @@ impl Dispatcher<'_> {
             }
             tokio::select! {
                 Some(report) = self.reports.recv() => self.take(report).await?,
-                Some(ended) = self.running.join_next() => self.note_end(ended),
+                Some(ended) = self.running.join_next_with_id() => self.note_end(ended).await?,
             }
         }
     }
@@ -138,18 +142,33 @@ impl Dispatcher<'_> {
         Ok(())
     }
 
-    fn note_end(&mut self, ended: Result<(StepKey, Result<Outcome, JournalLost>), tokio::task::JoinError>) {
-        let Ok((key, Ok(outcome))) = ended else {
-            // A panicking executor or a lost journal: nothing more may be started.
-            self.failed = true;
-            self.shared.stop.cancel();
-            return;
+    async fn note_end(&mut self, ended: Ended) -> Result<(), RunError> {
+        let (task, outcome) = match ended {
+            Ok((task, Ok(outcome))) => (task, Some(outcome)),
+            Ok((task, Err(JournalLost))) => {
+                self.shared.stop.cancel();
+                (task, None)
+            }
+            Err(error) => (error.id(), None),
+        };
+        let Some(key) = self.tasks.remove(&task) else {
+            return Ok(());
+        };
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            None => {
+                let reason = "labctl itself failed here; please report it".to_owned();
+                let outcome = Outcome::CouldNotStart { reason, hint: None };
+                self.write(finished(&key, &outcome)).await?;
+                outcome
+            }
         };
         if matches!(outcome, Outcome::LostConnection { .. }) {
             self.lost.insert(key.node.clone());
         }
         self.failed |= !outcome.lets_others_go_on();
         self.outcomes.insert(key, outcome);
+        Ok(())
     }
 
     fn is_stopping(&self) -> bool {
@@ -163,8 +182,9 @@ impl Dispatcher<'_> {
                 match self.readiness(&step) {
                     Readiness::Ready => {
                         let shared = Arc::clone(&self.shared);
-                        self.running
-                            .spawn(async move { (step.key.clone(), execute(&shared, &step).await) });
+                        let key = step.key.clone();
+                        let task = self.running.spawn(async move { execute(&shared, &step).await });
+                        self.tasks.insert(task.id(), key);
                     }
                     Readiness::Waits => self.pending.push(step),
                     Readiness::Skip(reason) => {
@@ -203,12 +223,7 @@ impl Dispatcher<'_> {
 
     async fn skip(&mut self, step: &PlannedStep, reason: SkipReason) -> Result<(), RunError> {
         let outcome = Outcome::Skipped { reason };
-        let finished = EventKind::StepFinished {
-            step: step.key.clone(),
-            outcome: outcome.clone(),
-            took: Duration::ZERO,
-            output: Vec::new(),
-        };
+        let finished = finished(&step.key, &outcome);
         self.outcomes.insert(step.key.clone(), outcome);
         self.write(finished).await
     }
@@ -258,6 +273,16 @@ impl Dispatcher<'_> {
             stopped,
             state,
         })
+    }
+}
+
+/// Returns the end of a step that nobody else has reported.
+fn finished(step: &StepKey, outcome: &Outcome) -> EventKind {
+    EventKind::StepFinished {
+        step: step.clone(),
+        outcome: outcome.clone(),
+        took: Duration::ZERO,
+        output: Vec::new(),
     }
 }
 

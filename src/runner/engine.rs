@@ -38,7 +38,8 @@ impl From<DockerError> for EngineFault {
         match error {
             DockerError::DockerResponseServerError { message, .. } => Self::Refused(message),
             DockerError::DockerStreamError { error } => Self::Refused(error),
-            other => Self::Refused(other.to_string()),
+            // What is left is the way to the engine: sockets, timeouts, answers that broke off.
+            other => Self::Lost(other.to_string()),
         }
     }
 }
@@ -70,8 +71,11 @@ fn removed(result: Result<(), DockerError>) -> Result<(), EngineFault> {
     }
 }
 
-/// Splits a reference into repository and tag; `latest` where it has none.
+/// Splits a reference into repository and tag; `latest` where it has none, and no tag where it is one by digest.
 fn repository_and_tag(reference: &str) -> (&str, &str) {
+    if reference.contains('@') {
+        return (reference, "");
+    }
     match reference.rsplit_once(':') {
         Some((repository, tag)) if !tag.contains('/') => (repository, tag),
         _ => (reference, "latest"),
@@ -93,7 +97,11 @@ impl Engine {
 
     pub(super) async fn pull(&self, reference: &str) -> Result<(), EngineFault> {
         let (repository, tag) = repository_and_tag(reference);
-        let options = CreateImageOptionsBuilder::new().from_image(repository).tag(tag).build();
+        let mut options = CreateImageOptionsBuilder::new().from_image(repository);
+        if !tag.is_empty() {
+            options = options.tag(tag);
+        }
+        let options = options.build();
         self.docker
             .create_image(Some(options), None, None)
             .try_for_each(|_| async { Ok(()) })

@@ -137,6 +137,7 @@ async fn prepare(
         return Ok(Ok(()));
     }
     let known = shared.state().baselines.get(node).cloned();
+    let is_new = known.is_none();
     let baseline = match known {
         Some(baseline) => baseline,
         None => {
@@ -158,7 +159,12 @@ async fn prepare(
     let ready = async {
         transport.open_instance(instance).await?;
         transport.stop_execs().await?;
-        transport.keep("baseline.json", &kept).await
+        // Later on it is there already, and a node whose disk is full must still be cleaned up.
+        if is_new {
+            transport.keep("baseline.json", &kept).await
+        } else {
+            Ok(())
+        }
     };
     match ready.await {
         Ok(()) => *prepared = true,
@@ -184,7 +190,7 @@ async fn change(
     let exec = format!("{}-{}", shared.id, step.key.step);
     let undo = match plan_undo(shared, step, transport, &exec).await {
         Ok(undo) => undo,
-        Err(Refusal { reason, hint }) => return Ok(Outcome::CouldNotStart { reason, hint }.into()),
+        Err(Refusal(outcome)) => return Ok(outcome.into()),
     };
     let kept = serde_json::to_vec(&undo).unwrap_or_default();
     if !undo.is_empty()
@@ -214,6 +220,7 @@ async fn change(
         ending,
         stdout: held.stdout,
         stderr: held.stderr,
+        complete: held.complete,
     };
     let outcome = judge(shared, step, &evidence).await?;
     if captures_a_secret {
@@ -249,8 +256,10 @@ async fn judge(shared: &Shared, step: &PlannedStep, evidence: &CommandEvidence) 
                 let reason = format!("the output has no value for `{}`", capture.name);
                 return Ok(Outcome::CannotTell { reason });
             };
-            shared.set_value(&capture.name, &text, capture.secret);
-            let value = (!capture.secret).then_some(text);
+            // A value with a secret in it is one, whatever the lab says.
+            let secret = capture.secret || shared.redactor().text(&text) != text;
+            shared.set_value(&capture.name, &text, secret);
+            let value = (!secret).then_some(text);
             let step = step.key.clone();
             shared
                 .reports

@@ -16,6 +16,7 @@ const HELD: usize = 2 * 1024 * 1024;
 struct Held {
     head: Vec<u8>,
     tail: VecDeque<u8>,
+    dropped: u64,
 }
 
 impl Held {
@@ -25,6 +26,7 @@ impl Held {
         self.head.extend_from_slice(first);
         let rest = &rest[rest.len().saturating_sub(HELD)..];
         let excess = (self.tail.len() + rest.len()).saturating_sub(HELD);
+        self.dropped += (bytes.len() - first.len() - rest.len() + excess) as u64;
         self.tail.drain(..excess);
         self.tail.extend(rest);
     }
@@ -56,6 +58,8 @@ pub(super) struct StepOutput {
 pub(super) struct FinishedOutput {
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
+    /// Whether that is all there was.
+    pub(super) complete: bool,
 }
 
 impl StepOutput {
@@ -102,10 +106,13 @@ impl StepOutput {
         let take = |one: &mut OneStream| Held {
             head: one.held.head.clone(),
             tail: one.held.tail.clone(),
+            dropped: one.held.dropped,
         };
+        let complete = self.streams.iter().all(|one| one.held.dropped == 0);
         FinishedOutput {
             stdout: take(&mut self.streams[0]).into_bytes(),
             stderr: take(&mut self.streams[1]).into_bytes(),
+            complete,
         }
     }
 
@@ -137,7 +144,11 @@ impl StepOutput {
         let redactor = self.shared.redactor();
         for index in 0..self.streams.len() {
             let one = &mut self.streams[index];
-            let held = std::mem::take(&mut one.held).into_bytes();
+            let held = std::mem::take(&mut one.held);
+            if let Some(file) = &mut one.file {
+                file.note_cut(held.dropped);
+            }
+            let held = held.into_bytes();
             one.masked = redactor.stream();
             let masked = one.masked.push(&held);
             one.write(&masked);

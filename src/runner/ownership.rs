@@ -3,8 +3,11 @@
 //! nothing.
 
 use super::baseline::EngineContents;
-use crate::domain::{Baseline, ContainerSeen, Difference, ImageSeen, Undo};
+use crate::domain::{Baseline, ContainerSeen, Difference, ImageSeen, Undo, familiar_reference};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The label of the images that labctl makes of itself.
+const SERVICE_LABEL: &str = "labctl.service";
 
 /// The proofs that an instance has for one node.
 #[derive(Debug, Clone, Default)]
@@ -34,12 +37,12 @@ impl Proofs {
                 Undo::RemoveImages { references } => {
                     proofs
                         .references
-                        .extend(references.iter().map(|reference| with_tag(reference)));
+                        .extend(references.iter().map(|reference| familiar_reference(reference)));
                 }
                 Undo::RemoveDirectory { path } | Undo::RestoreFile { path, .. } => {
                     proofs.paths.insert(path.clone());
                 }
-                Undo::RemovePrinted { .. } | Undo::Run { .. } => {}
+                Undo::RemovePrinted { .. } | Undo::RemoveEmptyDirectories { .. } | Undo::Run { .. } => {}
             }
         }
         proofs
@@ -54,9 +57,17 @@ impl Proofs {
             .any(|printed| digits.starts_with(printed.as_str()))
     }
 
-    /// Returns the containers that are ours and that the baseline does not have.
+    /// Returns the containers that are ours and that the baseline does not have. To run from an image of ours proves
+    /// nothing where the image has a tag: anybody may use that. Only a killed build leaves containers on untagged layers.
     pub(super) fn containers<'a>(&self, contents: &'a EngineContents, baseline: &Baseline) -> Vec<&'a ContainerSeen> {
         let images = self.images(contents, baseline);
+        let is_layer = |id: &str| {
+            images.contains(id)
+                && contents
+                    .images
+                    .iter()
+                    .any(|image| image.id == id && image.tags.is_empty())
+        };
         contents
             .containers
             .iter()
@@ -67,13 +78,14 @@ impl Proofs {
                     .is_some_and(|project| self.projects.contains(project))
                     || self.containers.contains(&container.name)
                     || self.was_printed(&container.id)
-                    || images.contains(&container.image_id)
+                    || is_layer(&container.image_id)
             })
             .collect()
     }
 
-    /// Returns the ids of the images that are ours: named by a step or printed, their untagged ancestors and descendants,
-    /// none of them in the baseline and none with a tag that is somebody else's.
+    /// Returns the ids of the images that are ours, none of them in the baseline: named by a step or printed by its
+    /// command, made of our own program, the untagged layers below those, and what was built on our untagged layers. What a
+    /// stranger's image stands on is not ours to take away.
     pub(super) fn images(&self, contents: &EngineContents, baseline: &Baseline) -> BTreeSet<String> {
         let new: BTreeMap<&str, &ImageSeen> = contents
             .images
@@ -82,9 +94,12 @@ impl Proofs {
             .filter(|image| image.tags.iter().all(|tag| self.references.contains(tag)))
             .map(|image| (image.id.as_str(), image))
             .collect();
+        let is_proven = |image: &ImageSeen| {
+            !image.tags.is_empty() || self.was_printed(&image.id) || image.labels.contains_key(SERVICE_LABEL)
+        };
         let mut ours: BTreeSet<String> = new
             .values()
-            .filter(|image| !image.tags.is_empty() || self.was_printed(&image.id))
+            .filter(|image| is_proven(image))
             .map(|image| image.id.clone())
             .collect();
         loop {
@@ -92,7 +107,10 @@ impl Proofs {
                 .values()
                 .filter(|image| !ours.contains(&image.id))
                 .filter(|image| {
-                    let descends = image.parent.as_ref().is_some_and(|parent| ours.contains(parent));
+                    let is_our_layer = |id: &String| {
+                        ours.contains(id) && new.get(id.as_str()).is_some_and(|parent| parent.tags.is_empty())
+                    };
+                    let descends = image.parent.as_ref().is_some_and(is_our_layer);
                     let carries = ours.iter().any(|id| {
                         new.get(id.as_str())
                             .is_some_and(|child| child.parent.as_deref() == Some(&image.id))
@@ -102,10 +120,11 @@ impl Proofs {
                 .map(|image| image.id.clone())
                 .collect();
             if related.is_empty() {
-                return ours;
+                break;
             }
             ours.extend(related);
         }
+        without_foundations(ours, contents)
     }
 
     /// Returns the names of the networks that are ours.
@@ -123,7 +142,8 @@ impl Proofs {
         let of_containers = self
             .containers(contents, baseline)
             .into_iter()
-            .flat_map(|seen| seen.volumes.clone());
+            .flat_map(|seen| seen.volumes.clone())
+            .filter(|name| is_anonymous(name));
         let labelled = contents
             .volumes
             .iter()
@@ -140,6 +160,14 @@ impl Proofs {
         labels
             .get("com.docker.compose.project")
             .is_some_and(|project| self.projects.contains(project))
+    }
+
+    /// Says whether anything of the engine's is ours and not in the baseline.
+    pub(super) fn owns_something(&self, contents: &EngineContents, baseline: &Baseline) -> bool {
+        !(self.containers(contents, baseline).is_empty()
+            && self.images(contents, baseline).is_empty()
+            && self.networks(contents, baseline).is_empty()
+            && self.volumes(contents, baseline).is_empty())
     }
 
     /// Splits `differences` into what is ours and what is not.
@@ -182,12 +210,24 @@ impl Proofs {
     }
 }
 
-/// Adds the tag that Docker assumes where `reference` has none.
-pub(super) fn with_tag(reference: &str) -> String {
-    let name = reference.rsplit('/').next().unwrap_or(reference);
-    if name.contains(':') {
-        reference.to_owned()
-    } else {
-        format!("{reference}:latest")
+/// Takes out of `ours` every image that one which is not ours stands on.
+fn without_foundations(mut ours: BTreeSet<String>, contents: &EngineContents) -> BTreeSet<String> {
+    loop {
+        let foundations: BTreeSet<String> = contents
+            .images
+            .iter()
+            .filter(|image| !ours.contains(&image.id))
+            .filter_map(|image| image.parent.clone())
+            .filter(|parent| ours.contains(parent))
+            .collect();
+        if foundations.is_empty() {
+            return ours;
+        }
+        ours.retain(|id| !foundations.contains(id));
     }
+}
+
+/// Says whether `name` is one that an engine gave to a volume that nobody named.
+fn is_anonymous(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

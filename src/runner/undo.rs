@@ -4,12 +4,13 @@ use super::baseline::{EngineContents, as_baseline, engine_contents, files_again}
 use super::engine::{Engine, EngineFault};
 use super::executor::Done;
 use super::output::StepOutput;
-use super::ownership::{Proofs, with_tag};
+use super::ownership::Proofs;
 use super::reports::JournalLost;
 use super::shared::Shared;
-use super::undo_files::{FileWork, directory_work, file_work, written_hashes};
-use crate::domain::{Baseline, Command, Ending, EventKind, Outcome, PlannedStep, Undo};
-use crate::node::{ExecId, ExecRequest, Transport};
+use super::undo_files::{FileWork, directory_work, file_work, parents_work, written_hashes};
+use super::undo_steps::Complaint;
+use crate::domain::{Baseline, Command, Ending, EventKind, Outcome, PlannedStep, Undo, familiar_reference};
+use crate::node::{ExecId, ExecRequest, OutputSink, Stream, Transport};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,6 +81,9 @@ impl<'a> Undoing<'a> {
     async fn undo(&mut self, undo: &Undo, number: usize) -> Result<(), String> {
         match undo {
             Undo::RemoveDirectory { path } => self.file_work(directory_work(path), number).await,
+            Undo::RemoveEmptyDirectories { topmost, deepest } => {
+                self.file_work(parents_work(topmost, deepest), number).await
+            }
             Undo::RestoreFile { path, before, .. } => {
                 let instance = self.shared.instance.as_ref();
                 let instance = instance
@@ -114,10 +118,14 @@ impl<'a> Undoing<'a> {
             as_root,
             deadline: UNDO_COMMAND,
         };
-        match self.transport.exec(&request, &mut self.output, &self.shared.stop).await {
+        let mut heard = Heard {
+            complaint: Complaint::default(),
+            output: &mut self.output,
+        };
+        match self.transport.exec(&request, &mut heard, &self.shared.stop).await {
             Ok(Ending::Exited { code: 0 }) => Ok(()),
             Ok(ending) => {
-                let said = String::from_utf8_lossy(&self.output.held().stderr).trim().to_owned();
+                let said = heard.complaint.text();
                 Err(if said.is_empty() {
                     ending.to_string()
                 } else {
@@ -154,7 +162,7 @@ impl<'a> Undoing<'a> {
     async fn remove_images(&mut self, references: &[String]) -> Result<(), String> {
         let engine = self.engine().await?;
         for reference in references {
-            self.take_tag_back(&engine, &with_tag(reference)).await?;
+            self.take_tag_back(&engine, &familiar_reference(reference)).await?;
         }
         let proofs = self.proofs().await?;
         loop {
@@ -192,12 +200,22 @@ impl<'a> Undoing<'a> {
             .iter()
             .find(|(_, tags)| tags.contains(tag))
             .map(|(id, _)| id);
+        let before = before.filter(|id| contents.images.iter().any(|image| image.id == **id));
         let done = match (before, now) {
             (Some(before), Some(now)) if now.id == *before => Ok(()),
-            (Some(before), _) => {
+            (Some(before), now) => {
                 self.output.say(&format!("giving the tag {tag} back to {before}"));
-                engine.tag(before, tag).await
+                // Untagged first, the image that has it now goes with its last tag; re-tagged, it would stay without a name.
+                let freed = match now {
+                    Some(now) if !self.baseline.images.contains_key(&now.id) => engine.remove_image(tag).await,
+                    _ => Ok(()),
+                };
+                match freed {
+                    Ok(()) => engine.tag(before, tag).await,
+                    Err(fault) => Err(fault),
+                }
             }
+            (None, Some(now)) if self.is_in_baseline(&now.id, tag) => Ok(()),
             (None, Some(_)) => {
                 self.output.say(&format!("removing image {tag}"));
                 engine.remove_image(tag).await
@@ -205,6 +223,10 @@ impl<'a> Undoing<'a> {
             (None, None) => Ok(()),
         };
         done.map_err(|fault| fault.to_string())
+    }
+
+    fn is_in_baseline(&self, id: &str, tag: &str) -> bool {
+        self.baseline.images.get(id).is_some_and(|tags| tags.contains(tag))
     }
 
     fn finish(self, outcome: Outcome) -> Done {
@@ -215,6 +237,23 @@ impl<'a> Undoing<'a> {
                 Outcome::CouldNotStart { reason, hint: None }.into()
             }
         }
+    }
+}
+
+/// Passes output on and remembers what one command complained about.
+struct Heard<'a> {
+    complaint: Complaint,
+    output: &'a mut StepOutput,
+}
+
+impl OutputSink for Heard<'_> {
+    fn chunk(&mut self, stream: Stream, bytes: &[u8]) {
+        self.complaint.chunk(stream, bytes);
+        self.output.chunk(stream, bytes);
+    }
+
+    fn cut(&mut self, stream: Stream, bytes: u64) {
+        self.output.cut(stream, bytes);
     }
 }
 
@@ -315,28 +354,37 @@ pub(super) async fn compare_baseline(
 type OursAndOthers = (Vec<crate::domain::Difference>, Vec<crate::domain::Difference>);
 
 impl Undoing<'_> {
-    /// Compares until nothing of ours is left; an engine whose client was killed may still be finishing something.
+    /// Compares until nothing of ours is left. An engine whose client was killed may still be finishing something, so where
+    /// a command made images, one clean look is not believed.
     async fn settle(&mut self) -> Result<OursAndOthers, String> {
         let deadline = Instant::now() + SETTLE;
+        let builds = self.made.iter().any(|undo| matches!(undo, Undo::RemovePrinted { .. }));
+        let clean_looks_wanted = if builds { 2 } else { 1 };
+        let mut clean_looks = 0;
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let proofs = self.proofs().await?;
             let contents = self.contents().await?;
-            let files = files_again(self.transport, &self.baseline)
-                .await
-                .map_err(|error| error.to_string())?;
-            let now = as_baseline(&self.step.key.node, &contents, files);
-            let (ours, others) = proofs.split(self.baseline.differences(&now), &contents, &self.baseline);
-            let of_the_engine = !proofs.containers(&contents, &self.baseline).is_empty()
-                || !proofs.images(&contents, &self.baseline).is_empty();
-            if !of_the_engine || Instant::now() > deadline || self.shared.stop.is_cancelled() {
-                return Ok((ours, others));
+            if proofs.owns_something(&contents, &self.baseline) {
+                clean_looks = 0;
+            } else {
+                clean_looks += 1;
             }
-            // What stands in the way shows in the next comparison.
-            let _ = self.remove_containers().await;
-            let _ = self.remove_images(&[]).await;
+            let given_up = Instant::now() > deadline || self.shared.stop.is_cancelled();
+            if clean_looks >= clean_looks_wanted || given_up {
+                let files = files_again(self.transport, &self.baseline)
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let now = as_baseline(&self.step.key.node, &contents, files);
+                return Ok(proofs.split(self.baseline.differences(&now), &contents, &self.baseline));
+            }
+            if clean_looks == 0 {
+                // What stands in the way shows in the next comparison.
+                let _ = self.remove_containers().await;
+                let _ = self.remove_images(&[]).await;
+            }
         }
     }
 }

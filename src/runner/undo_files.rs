@@ -5,7 +5,17 @@ use crate::domain::{FileBefore, Undo};
 use crate::node::Transport;
 
 /// Puts the copy "$1" at "$2" by renaming, so that a crash leaves one or the other.
-const PUT_BACK: &str = r#"t=$2.labctl-restored && cp -p -- "$1" "$t" && sync -- "$t" && mv -f -- "$t" "$2""#;
+const PUT_BACK: &str =
+    r#"t=$(mktemp -- "$2.labctl-XXXXXX") && cp -p -- "$1" "$t" && sync -- "$t" && mv -fT -- "$t" "$2""#;
+
+/// Removes "$2" and its parents up to "$1", each only where it is empty.
+const REMOVE_EMPTY: &str = r#"
+d=$2
+while rmdir -- "$d" 2>/dev/null || [ ! -e "$d" ]; do
+    [ "$d" != "$1" ] || break
+    d=$(dirname -- "$d")
+done
+"#;
 
 /// What is to be done about a file or directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,11 +103,25 @@ pub(super) fn written_hashes(made: &[Undo], path: &str) -> Vec<String> {
     hashes
 }
 
-/// Decides how a directory that a step made goes away.
-pub(super) fn directory_work(path: &str) -> FileWork {
+/// Decides how parents that a step had to make go away.
+pub(super) fn parents_work(topmost: &str, deepest: &str) -> FileWork {
+    if is_plain(topmost) && is_plain(deepest) && deepest.starts_with(topmost) {
+        command(&["sh", "-c", REMOVE_EMPTY, "sh", topmost, deepest])
+    } else {
+        FileWork::Refuse(format!("{topmost} is no path that labctl would have made"))
+    }
+}
+
+/// Says whether `path` is absolute, without detours, and not right below the root.
+fn is_plain(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     let plain = path.starts_with('/') && parts.len() >= 3 && !parts.iter().any(|part| matches!(*part, "." | ".."));
-    if plain && !path.ends_with('/') {
+    plain && !path.ends_with('/')
+}
+
+/// Decides how a directory that a step made goes away.
+pub(super) fn directory_work(path: &str) -> FileWork {
+    if is_plain(path) {
         command(&["rm", "-rf", "--one-file-system", "--", path])
     } else {
         FileWork::Refuse(format!("{path} is no path that labctl would have made"))

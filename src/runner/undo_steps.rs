@@ -4,7 +4,8 @@
 use super::baseline::look_at_file;
 use super::shared::Shared;
 use crate::domain::{
-    Action, Command, Ending, FileBefore, MissingValue, PlannedStep, ProbeError, Text, Undo, UndoText, Values, Work,
+    Action, Command, Ending, FileBefore, MissingValue, Outcome, PlannedStep, ProbeError, Text, Undo, UndoText, Values,
+    Work,
 };
 use crate::node::{ExecId, ExecRequest, Look, NodeError, OutputSink, Stream, Transport};
 use sha2::{Digest, Sha256};
@@ -15,7 +16,7 @@ use std::time::Duration;
 const TOPMOST_MISSING: &str = r#"
 p=$1
 if [ -e "$p" ] || [ -L "$p" ]; then exit 0; fi
-while d=$(dirname -- "$p"); [ ! -e "$d" ]; do p=$d; done
+while d=$(dirname -- "$p"); [ ! -e "$d" ] && [ ! -L "$d" ]; do p=$d; done
 printf '%s' "$p"
 "#;
 
@@ -25,37 +26,37 @@ const BACK_UP: &str = r#"mkdir -p -- "${2%/*}" && cp -p -- "$1" "$2" && sync -- 
 /// How long a look or a backup may take.
 const QUICK: Duration = Duration::from_secs(30);
 
-/// Why a step must not start.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) reason: String,
-    pub(super) hint: Option<String>,
+/// Why a step must not start, as the outcome that it has then.
+pub(super) struct Refusal(pub(super) Outcome);
+
+impl Refusal {
+    fn new(reason: String, hint: Option<String>) -> Self {
+        Self(Outcome::CouldNotStart { reason, hint })
+    }
 }
 
 impl From<NodeError> for Refusal {
     fn from(error: NodeError) -> Self {
-        Self {
-            reason: error.to_string(),
-            hint: error.hint,
+        let hint = error.hint.clone();
+        match Ending::from(error) {
+            Ending::CouldNotStart { reason } => Self::new(reason, hint),
+            ending => Self(ending.into()),
         }
     }
 }
 
 impl From<ProbeError> for Refusal {
     fn from(error: ProbeError) -> Self {
-        Self {
-            reason: error.to_string(),
-            hint: None,
+        match error {
+            ProbeError::Unreachable { reason, .. } => Self(Outcome::LostConnection { reason }),
+            ProbeError::CannotLook { reason, hint } => Self::new(reason, hint),
         }
     }
 }
 
 impl From<MissingValue> for Refusal {
     fn from(error: MissingValue) -> Self {
-        Self {
-            reason: error.to_string(),
-            hint: None,
-        }
+        Self::new(error.to_string(), None)
     }
 }
 
@@ -65,7 +66,8 @@ struct Planner<'a> {
     transport: &'a dyn Transport,
     exec: &'a str,
     values: Values,
-    made: Vec<Undo>,
+    /// What earlier steps made and nothing has taken back yet.
+    owed: Vec<Undo>,
     undo: Vec<Undo>,
 }
 
@@ -76,7 +78,7 @@ pub(super) async fn plan_undo(
     transport: &dyn Transport,
     exec: &str,
 ) -> Result<Vec<Undo>, Refusal> {
-    let made = shared.state().made.get(&step.key.node).cloned().unwrap_or_default();
+    let owed = shared.state().owed.get(&step.key.node).cloned().unwrap_or_default();
     let values = shared.values();
     let mut planner = Planner {
         shared,
@@ -84,7 +86,7 @@ pub(super) async fn plan_undo(
         transport,
         exec,
         values,
-        made,
+        owed,
         undo: Vec::new(),
     };
     let hashes = planner.hashes_of_written_files()?;
@@ -130,16 +132,25 @@ impl Planner<'_> {
         if self.covered(&path) {
             return Ok(());
         }
-        match self.topmost_missing(&path).await? {
-            Some(topmost) => self.undo.push(Undo::RemoveDirectory { path: topmost }),
-            None => {
-                return Err(Refusal {
-                    reason: format!("{path} is already there, and labctl did not make it"),
-                    hint: Some(format!("move it away on {}, then run again", self.step.key.node)),
-                });
-            }
-        }
+        let Some(topmost) = self.topmost_missing(&path).await? else {
+            let reason = format!("{path} is already there, and labctl did not make it");
+            let hint = format!("move it away on {}, then run again", self.step.key.node);
+            return Err(Refusal::new(reason, Some(hint)));
+        };
+        self.parents(&path, topmost);
+        self.undo.push(Undo::RemoveDirectory { path });
         Ok(())
+    }
+
+    /// Plans the removal of the parents of `path` that are missing, from `topmost` on: somebody may use them meanwhile, so
+    /// they go only where they are empty.
+    fn parents(&mut self, path: &str, topmost: String) {
+        if let Some((deepest, _)) = path.rsplit_once('/').filter(|_| topmost != path) {
+            self.undo.push(Undo::RemoveEmptyDirectories {
+                topmost,
+                deepest: deepest.to_owned(),
+            });
+        }
     }
 
     async fn file(&mut self, path: &Text, hashes: &BTreeMap<String, String>) -> Result<(), Refusal> {
@@ -160,7 +171,7 @@ impl Planner<'_> {
             Some(seen) => {
                 let Some(sha256) = seen.sha256 else {
                     let reason = format!("{path} is no regular file, so it cannot be kept and put back");
-                    return Err(Refusal { reason, hint: None });
+                    return Err(Refusal::new(reason, None));
                 };
                 let backup = format!("backup/{}", &hex(Sha256::digest(path.as_bytes()))[..16]);
                 self.back_up(&path, &backup).await?;
@@ -178,15 +189,14 @@ impl Planner<'_> {
                 });
             }
             None => {
-                if let Some(topmost) = self.topmost_missing(&path).await?.filter(|topmost| *topmost != path) {
-                    self.undo.push(Undo::RemoveDirectory { path: topmost });
-                } else {
-                    self.undo.push(Undo::RestoreFile {
-                        path,
-                        before: FileBefore::Absent,
-                        after_sha256,
-                    });
+                if let Some(topmost) = self.topmost_missing(&path).await? {
+                    self.parents(&path, topmost);
                 }
+                self.undo.push(Undo::RestoreFile {
+                    path,
+                    before: FileBefore::Absent,
+                    after_sha256,
+                });
             }
         }
         Ok(())
@@ -194,7 +204,7 @@ impl Planner<'_> {
 
     /// Says whether `path` lies in a directory whose removal is planned already.
     fn covered(&self, path: &str) -> bool {
-        self.made.iter().chain(&self.undo).any(|undo| match undo {
+        self.owed.iter().chain(&self.undo).any(|undo| match undo {
             Undo::RemoveDirectory { path: made } => path
                 .strip_prefix(made.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
@@ -204,7 +214,7 @@ impl Planner<'_> {
 
     /// Returns what was at `path` before this instance wrote there for the first time.
     fn before_first_write(&self, path: &str) -> Option<FileBefore> {
-        self.made.iter().find_map(|undo| match undo {
+        self.owed.iter().find_map(|undo| match undo {
             Undo::RestoreFile {
                 path: written, before, ..
             } if written == path => Some(before.clone()),
@@ -224,7 +234,7 @@ impl Planner<'_> {
         if looked.ending != (Ending::Exited { code: 0 }) {
             let complaint = String::from_utf8_lossy(&looked.stderr).trim().to_owned();
             let reason = format!("{path} could not be looked at: {}: {complaint}", looked.ending);
-            return Err(Refusal { reason, hint: None });
+            return Err(Refusal::new(reason, None));
         }
         let topmost = String::from_utf8_lossy(&looked.stdout).into_owned();
         Ok((!topmost.is_empty()).then_some(topmost))
@@ -232,10 +242,10 @@ impl Planner<'_> {
 
     async fn back_up(&self, path: &str, backup: &str) -> Result<(), Refusal> {
         let Some(instance) = &self.shared.instance else {
-            return Err(Refusal {
-                reason: "nothing may be changed outside an instance".to_owned(),
-                hint: None,
-            });
+            return Err(Refusal::new(
+                "nothing may be changed outside an instance".to_owned(),
+                None,
+            ));
         };
         let place = format!("{}/{backup}", self.transport.instance_directory(instance));
         let words = ["sh", "-c", BACK_UP, "sh", path, &place].map(str::to_owned).to_vec();
@@ -251,13 +261,14 @@ impl Planner<'_> {
         let mut complaint = Complaint::default();
         match self.transport.exec(&request, &mut complaint, &self.shared.stop).await? {
             Ending::Exited { code: 0 } => Ok(()),
-            ending => Err(Refusal {
-                reason: format!(
+            ending @ (Ending::Cancelled | Ending::LostConnection { .. }) => Err(Refusal(ending.into())),
+            ending => Err(Refusal::new(
+                format!(
                     "{path} could not be kept before changing it: {ending}: {}",
                     complaint.text()
                 ),
-                hint: None,
-            }),
+                None,
+            )),
         }
     }
 
