@@ -2,12 +2,15 @@
 
 use clap::Parser;
 use labctl::{cli::Cli, commands, exit::Exit};
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime.block_on(commands::dispatch(cli)).into(),
-        Err(_) => Exit::CouldNotRun.into(),
-    }
+    let Ok(runtime) = tokio::runtime::Runtime::new() else {
+        return Exit::CouldNotRun.into();
+    };
+    let exit = runtime.block_on(commands::dispatch(cli));
+    // What still waits for a reader of its output, or for an answer, must not keep the program.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    exit.into()
 }

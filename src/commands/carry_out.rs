@@ -1,22 +1,27 @@
 //! A plan on its way: the engine, the reporters, and the user's Ctrl-C.
 
 use super::failure::Failure;
+use super::interrupts::Interrupts;
 use super::session::{Amount, Session};
-use crate::domain::{Notice, Plan};
+use super::watching::Watching;
+use crate::domain::{Notice, Plan, Verb};
 use crate::exit::Exit;
 use crate::journal::EventWriter;
 use crate::report::{
     JsonReporter, PlainOptions, PlainReporter, Reporter, ScreenOptions, ScreenReporter, Style, TerminalSize, Verbosity,
 };
-use crate::runner::{Run, RunError, RunSummary, carry_out};
+use crate::runner::{NoticeSender, Run, RunError, RunSummary, carry_out, notice_channel};
 use console::Term;
 use std::io::stdout;
 use std::path::Path;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// How many notices may wait for the reporters.
-const WAITING_NOTICES: usize = 1024;
+/// What is said at the first Ctrl-C.
+const STOPPING: &str = "Stopping: killing what runs on the nodes. Press Ctrl-C again to leave at once.";
+
+/// What is said at the second.
+const LEFT: &str = "Left at once: what runs on the nodes ends at its deadline at the latest. `labctl status` says what is \
+                    owed; go on with `labctl run`, or take everything back with `labctl cleanup`.";
 
 /// What became of a plan.
 pub(super) enum Carried {
@@ -34,19 +39,31 @@ pub(super) async fn carry_out_and_show(
     journal: &mut dyn EventWriter,
 ) -> Result<Carried, Failure> {
     let stop = run.stop.clone();
-    let (sender, notices) = mpsc::channel(WAITING_NOTICES);
-    let teller = sender.downgrade();
-    let reporter = reporter(session, &run.directory);
-    let shown = tokio::spawn(show(reporter, notices));
+    let (sender, notices) = notice_channel();
+    let teller = sender.clone();
+    let mut watching = Watching::begin(reporter(session, &run.directory), notices)
+        .map_err(|error| Failure::new(Exit::CouldNotRun, error))?;
+    let mut interrupts = session.interrupts.clone();
+    interrupts.engine_answers(true);
     let ended = tokio::select! {
-        ended = carry_out(plan, run, journal, sender) => ended,
-        () = interrupted_twice(session, stop, teller) => {
-            shown.abort();
-            return Ok(Carried::Left);
-        }
+        ended = carry_out(plan, run, journal, sender) => Some(ended),
+        () = interrupted_twice(session, &mut interrupts, stop, &teller) => None,
     };
     // The reporters end when the last sender is gone; what they could not show is in the journal.
-    let _ = shown.await;
+    drop(teller);
+    let Some(ended) = ended else {
+        watching.leave().await;
+        if plan.verb != Verb::Verify {
+            tell_beside(session, LEFT);
+        }
+        return Ok(Carried::Left);
+    };
+    // With the work done, one Ctrl-C is enough to be rid of a reader that does not read.
+    tokio::select! {
+        () = watching.ended() => {}
+        () = interrupts.next() => watching.leave().await,
+    }
+    interrupts.engine_answers(false);
     match ended {
         Ok(summary) => Ok(Carried::Ended(Box::new(summary))),
         Err(RunError::Journal(error)) => Err(Failure::new(
@@ -57,34 +74,30 @@ pub(super) async fn carry_out_and_show(
     }
 }
 
-async fn show(mut reporter: Box<dyn Reporter>, mut notices: mpsc::Receiver<Notice>) {
-    while let Some(notice) = notices.recv().await {
-        reporter.notice(&notice);
-    }
-    reporter.finish();
-}
-
 /// Returns at the second interrupt; the first one stops the run in an orderly way.
-async fn interrupted_twice(session: &Session, stop: CancellationToken, teller: mpsc::WeakSender<Notice>) {
-    let mut interrupts = session.interrupts.clone();
-    interrupts.engine_answers();
+async fn interrupted_twice(
+    session: &Session,
+    interrupts: &mut Interrupts,
+    stop: CancellationToken,
+    teller: &NoticeSender,
+) {
     interrupts.next().await;
     stop.cancel();
-    tell(
-        session,
-        &teller,
-        "Stopping: killing what runs on the nodes. Press Ctrl-C again to leave at once.",
-    );
+    // Reporters own the terminal; standard output is not theirs to use with `--json`.
+    if session.common.json {
+        tell_beside(session, STOPPING);
+    } else {
+        teller.send(Notice::Told {
+            text: STOPPING.to_owned(),
+        });
+    }
     interrupts.next().await;
 }
 
-/// Says `text` through the reporters, which own the terminal; standard output is not theirs to use with `--json`.
-fn tell(session: &Session, teller: &mpsc::WeakSender<Notice>, text: &str) {
-    let notice = Notice::Told { text: text.to_owned() };
-    let told = !session.common.json && teller.upgrade().is_some_and(|sender| sender.try_send(notice).is_ok());
-    if !told {
-        session.tell(text);
-    }
+/// Says `text` on standard error without waiting for anybody to read it.
+fn tell_beside(session: &Session, text: &'static str) {
+    let session = session.clone();
+    drop(tokio::task::spawn_blocking(move || session.tell(text)));
 }
 
 fn reporter(session: &Session, directory: &Path) -> Box<dyn Reporter> {

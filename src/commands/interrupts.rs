@@ -1,7 +1,7 @@
 //! The user's Ctrl-C, and a service manager's SIGTERM, for a whole invocation.
 //!
-//! Until a plan is carried out, the first one ends the verb: everything begun so far ends with its future. From then on the
-//! engine stops in an orderly way at the first one, and at the second everything is left as it is.
+//! Before and after a plan is carried out, the first one ends the verb: everything begun so far ends with its future. In
+//! between the engine stops in an orderly way at the first one, and at the second everything is left as it is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,9 +55,9 @@ impl Interrupts {
         }
     }
 
-    /// Says that the engine answers from now on.
-    pub(super) fn engine_answers(&self) {
-        self.engine_answers.store(true, Ordering::Release);
+    /// Says whether the engine answers from now on.
+    pub(super) fn engine_answers(&self, answers: bool) {
+        self.engine_answers.store(answers, Ordering::Release);
     }
 
     /// Returns at the next interrupt after this call.

@@ -16,5 +16,6 @@ mod ssh;
 mod status;
 mod target;
 mod verify;
+mod watching;
 
 pub use dispatch::dispatch;

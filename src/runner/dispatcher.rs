@@ -2,6 +2,7 @@
 
 use super::baseline::touched_paths;
 use super::executor::execute;
+use super::notices::NoticeSender;
 use super::reports::{JournalLost, Report, Reports};
 use super::shared::{Run, Shared};
 use crate::domain::{
@@ -56,7 +57,7 @@ struct Dispatcher<'a> {
     reports: mpsc::Receiver<Report>,
     shared: Arc<Shared>,
     journal: &'a mut dyn EventWriter,
-    notices: mpsc::Sender<Notice>,
+    notices: NoticeSender,
 }
 
 /// Carries `plan` out on the nodes of `run`. Every event goes to `journal` first and to `notices` then.
@@ -64,7 +65,7 @@ pub async fn carry_out(
     plan: &Plan,
     run: Run,
     journal: &mut dyn EventWriter,
-    notices: mpsc::Sender<Notice>,
+    notices: NoticeSender,
 ) -> Result<RunSummary, RunError> {
     let started = Instant::now();
     let (sender, reports) = mpsc::channel(WAITING_REPORTS);
@@ -122,7 +123,7 @@ impl Dispatcher<'_> {
                 let _ = written.send(());
             }
             Report::Fleeting(notice) => {
-                let _ = self.notices.try_send(*notice);
+                self.notices.send(*notice);
             }
         }
         Ok(())
@@ -137,8 +138,7 @@ impl Dispatcher<'_> {
         if let EventKind::CheckJudged { verdict: Some(_), .. } = &event.kind {
             self.counts.checks += 1;
         }
-        // Nobody watches any more when the receiver is gone; the journal still has everything.
-        let _ = self.notices.send(Notice::Event(event)).await;
+        self.notices.send(Notice::Event(event));
         Ok(())
     }
 

@@ -9,6 +9,7 @@ mod checks;
 mod dispatcher;
 mod engine;
 mod executor;
+mod notices;
 mod output;
 mod ownership;
 mod reports;
@@ -19,5 +20,6 @@ mod undo_files;
 mod undo_steps;
 
 pub use dispatcher::{RunError, RunSummary, carry_out};
+pub use notices::{NoticeReceiver, NoticeSender, notice_channel};
 pub use shared::{NodeAccess, Run};
 pub use stand_in::StandInImages;
