@@ -1,27 +1,88 @@
 //! The command line, as clap types. What `labctl --help` says is its documentation.
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  labctl run lab2                            run the whole lab on three nodes of this machine
-  labctl run lab2 --inventory aws.toml       run it on the machines of an inventory
-  labctl run lab2 --task task1               run one task and what it needs
-  labctl plan lab2 --inventory aws.toml      see every command, check and undo, and change nothing
-  labctl verify task1                        ask the strict instructor; changes nothing
-  labctl status                              what is done, and what is owed on which node
-  labctl cleanup                             put the nodes back as they were
+  labctl run lab2                         run the whole lab on three nodes of this machine
+  labctl run lab2 --inventory aws.toml    run it on the machines of an inventory
+  labctl run lab2 --task task1            run one task and what it needs
+  labctl plan lab2                        see every command, check and undo, and change nothing
+  labctl verify task1                     ask the strict instructor; changes nothing
+  labctl status                           what is done, and what is owed on which node
+  labctl cleanup                          put the nodes back as they were
+
+Every option can be given in the environment, too: LABCTL_INVENTORY for --inventory, and so on.
 
 Exit codes:
-  0 all well   1 a check failed   2 wrong usage or definition   3 a node or action could not be reached or run
-  4 something of ours is left   5 nothing to check   6 locked by another run   130 interrupted";
+    0  all well
+    1  a check failed
+    2  wrong usage or definition; nothing was touched
+    3  a node or the engine could not be reached, or an action could not run
+    4  cleanup is done, but something of ours is left
+    5  there was nothing to check
+    6  locked by another run
+  130  interrupted";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  labctl run lab2                         the whole lab, on three nodes of this machine
+  labctl run lab2 --inventory aws.toml    on the machines of inventories/aws.toml
+  labctl run --from build --until up      a part of the open instance's lab
+  labctl run ./my-lab                     a lab of your own, in ./my-lab/lab.toml";
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  labctl plan lab2                            everything, on the playground or the open instance's nodes
+  labctl plan lab2 --inventory aws.toml       on the machines of inventories/aws.toml
+  labctl plan lab2 --task task1 --json        one task, for a program to read
+
+The nodes are asked what they are, so they must answer; nothing is changed on them.";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  labctl verify                               all tasks
+  labctl verify task1                         one task
+  labctl verify task1 --inventory aws.toml    work that was done by hand there, without `labctl run`";
+
+const CLEANUP_EXAMPLES: &str = "\
+Examples:
+  labctl cleanup                          the only open instance
+  labctl cleanup --inventory aws.toml     the one on these machines
+  labctl cleanup --instance lab2-1a2b3c4d
+
+It needs the instance's journal, not the lab file, and can be repeated until nothing is left.";
+
+const INVENTORY_EXAMPLES: &str = "\
+Examples:
+  labctl inventory init 10.0.0.10 10.0.0.11 10.0.0.12 --user ubuntu --output mine.toml
+  labctl inventory check --inventory mine.toml";
+
+const PLAYGROUND_EXAMPLES: &str = "\
+Examples:
+  labctl playground up           start three nodes; a Docker Engine must run on this machine
+  labctl playground ssh node-0   look around on one
+  labctl playground down         remove every trace of them";
+
+const SSH_EXAMPLES: &str = "\
+Examples:
+  labctl ssh node-0                               a shell
+  labctl ssh node-0 docker ps                     one command
+  labctl ssh --inventory aws.toml node-1 uptime";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  labctl completions bash > ~/.local/share/bash-completion/completions/labctl
+  labctl completions zsh > ~/.zfunc/_labctl
+  labctl completions fish > ~/.config/fish/completions/labctl.fish";
 
 /// Runs a hands-on lab end to end on real machines over SSH, checks every step as a strict instructor would, and puts
 /// the machines back exactly as they were.
 #[derive(Debug, Parser)]
-#[command(name = "labctl", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "labctl", version, after_help = EXAMPLES, max_term_width = 100, arg_required_else_help = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -36,8 +97,15 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Common options")]
 pub struct Common {
-    /// The machines: a path, or a name under ./inventories; default: the open instance's, else the playground.
-    #[arg(long, short, global = true, value_name = "FILE", env = "LABCTL_INVENTORY")]
+    /// The machines: a path, or a name under ./inventories [default: the open instance's, else the playground].
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "FILE",
+        env = "LABCTL_INVENTORY",
+        hide_env = true
+    )]
     pub inventory: Option<String>,
 
     /// Sets a variable of the lab; may be given several times.
@@ -46,45 +114,69 @@ pub struct Common {
         global = true,
         value_name = "NAME=VALUE",
         env = "LABCTL_VAR",
+        hide_env = true,
         value_delimiter = '\n'
     )]
     pub vars: Vec<String>,
 
-    /// Prints data as JSON on standard output and nothing else there: events as JSON lines, listings as one document.
-    #[arg(long, global = true, env = "LABCTL_JSON")]
+    /// Prints JSON on standard output and nothing else there: events as JSON lines, listings as one document.
+    #[arg(long, global = true, env = "LABCTL_JSON", hide_env = true, value_parser = FalseyValueParser::new())]
     pub json: bool,
 
     /// Prints failures and the last line only.
-    #[arg(long, short, global = true, conflicts_with = "verbose", env = "LABCTL_QUIET")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        conflicts_with = "verbose",
+        env = "LABCTL_QUIET",
+        hide_env = true,
+        value_parser = FalseyValueParser::new()
+    )]
     pub quiet: bool,
 
-    /// Prints the output of the nodes too.
-    #[arg(long, short, global = true, env = "LABCTL_VERBOSE")]
+    /// Prints the output of the nodes, too.
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "LABCTL_VERBOSE",
+        hide_env = true,
+        value_parser = FalseyValueParser::new()
+    )]
     pub verbose: bool,
 
-    /// When to use colour; NO_COLOR is obeyed.
+    /// When to use colour: always, never, or auto (on a terminal, where NO_COLOR is not set).
     #[arg(
         long,
         global = true,
         value_name = "WHEN",
         default_value = "auto",
-        env = "LABCTL_COLOR"
+        hide_possible_values = true,
+        env = "LABCTL_COLOR",
+        hide_env = true
     )]
     pub color: Color,
 
     /// Never asks anything: what would need an answer is refused instead.
-    #[arg(long, global = true, env = "LABCTL_NO_INPUT")]
+    #[arg(long, global = true, env = "LABCTL_NO_INPUT", hide_env = true, value_parser = FalseyValueParser::new())]
     pub no_input: bool,
 
-    /// Where instances and the playground are kept; default: $XDG_STATE_HOME/labctl.
-    #[arg(long, global = true, value_name = "DIRECTORY", env = "LABCTL_STATE_DIR")]
+    /// Where instances and the playground are kept [default: $XDG_STATE_HOME/labctl, else ~/.local/state/labctl].
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIRECTORY",
+        env = "LABCTL_STATE_DIR",
+        hide_env = true
+    )]
     pub state_dir: Option<PathBuf>,
 }
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Color {
-    /// On a terminal.
+    /// On a terminal, where NO_COLOR is not set.
     Auto,
     /// Always.
     Always,
@@ -96,12 +188,16 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Runs a lab, or a part of it, and checks every step.
+    #[command(after_help = RUN_EXAMPLES)]
     Run(Run),
     /// Looks whether tasks hold, changes nothing, and says what to do about what does not.
+    #[command(after_help = VERIFY_EXAMPLES)]
     Verify(Verify),
     /// Takes back all that was done on the nodes and proves that nothing is left.
+    #[command(after_help = CLEANUP_EXAMPLES)]
     Cleanup(Cleanup),
     /// Shows what `run` would do: every node, command, check, deadline and undo.
+    #[command(after_help = PLAN_EXAMPLES)]
     Plan(Run),
     /// Shows what is done, and what is owed on which node.
     Status,
@@ -109,15 +205,17 @@ pub enum Verb {
     List,
     /// Shows a lab: its tasks, steps and variables.
     Show(Show),
-    /// Looks at an inventory, or writes one.
-    #[command(subcommand)]
+    /// Looks at the machines of an inventory, or writes an inventory.
+    #[command(subcommand, after_help = INVENTORY_EXAMPLES)]
     Inventory(Inventory),
-    /// Three real nodes on this machine.
-    #[command(subcommand)]
+    /// Starts, shows or removes three real nodes on this machine.
+    #[command(subcommand, after_help = PLAYGROUND_EXAMPLES)]
     Playground(Playground),
     /// Opens a shell on a node of the open instance or the inventory.
+    #[command(after_help = SSH_EXAMPLES)]
     Ssh(Ssh),
     /// Prints the completion script of a shell.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
         /// The shell.
         shell: Shell,
@@ -136,55 +234,55 @@ pub enum Verb {
 /// What to run.
 #[derive(Debug, Clone, Args)]
 pub struct Run {
-    /// A path, a name under ./labs, or a built-in name; default: the open instance's lab, else lab2.
-    #[arg(env = "LABCTL_LAB")]
+    /// A path, a name under ./labs, or a built-in name [default: the open instance's lab, else lab2].
+    #[arg(env = "LABCTL_LAB", hide_env = true)]
     pub lab: Option<String>,
 
     /// Runs this task, and what it needs that does not hold yet.
-    #[arg(long, value_name = "TASK", conflicts_with_all = ["only", "from", "until"], env = "LABCTL_TASK")]
+    #[arg(long, value_name = "TASK", conflicts_with_all = ["only", "from", "until"], env = "LABCTL_TASK", hide_env = true)]
     pub task: Option<String>,
 
     /// Runs just this task.
-    #[arg(long, value_name = "TASK", conflicts_with_all = ["from", "until"], env = "LABCTL_ONLY")]
+    #[arg(long, value_name = "TASK", conflicts_with_all = ["from", "until"], env = "LABCTL_ONLY", hide_env = true)]
     pub only: Option<String>,
 
     /// Begins with this task or step.
-    #[arg(long, value_name = "TASK|STEP", env = "LABCTL_FROM")]
+    #[arg(long, value_name = "TASK|STEP", env = "LABCTL_FROM", hide_env = true)]
     pub from: Option<String>,
 
     /// Ends after this task or step.
-    #[arg(long, value_name = "TASK|STEP", env = "LABCTL_UNTIL")]
+    #[arg(long, value_name = "TASK|STEP", env = "LABCTL_UNTIL", hide_env = true)]
     pub until: Option<String>,
 
     /// Shows the plan and changes nothing.
-    #[arg(long, env = "LABCTL_DRY_RUN")]
+    #[arg(long, env = "LABCTL_DRY_RUN", hide_env = true, value_parser = FalseyValueParser::new())]
     pub dry_run: bool,
 
     /// After a failure, goes on with the steps that do not depend on it.
-    #[arg(long, env = "LABCTL_KEEP_GOING")]
+    #[arg(long, env = "LABCTL_KEEP_GOING", hide_env = true, value_parser = FalseyValueParser::new())]
     pub keep_going: bool,
 
-    /// First REMOVES ALL RUNNING CONTAINERS of the nodes and comments out DOCKER_OPTS; this cannot be undone.
-    #[arg(long, env = "LABCTL_RESET_NODES")]
+    /// First REMOVES ALL RUNNING CONTAINERS of the nodes and comments DOCKER_OPTS out; this cannot be undone.
+    #[arg(long, env = "LABCTL_RESET_NODES", hide_env = true, value_parser = FalseyValueParser::new())]
     pub reset_nodes: bool,
 }
 
 /// What to verify.
 #[derive(Debug, Clone, Args)]
 pub struct Verify {
-    /// The tasks; all where none is given.
+    /// The tasks to look at [default: all].
     pub tasks: Vec<String>,
 
-    /// A path, a name under ./labs, or a built-in name; default: the open instance's lab, else lab2.
-    #[arg(long, env = "LABCTL_LAB")]
+    /// A path, a name under ./labs, or a built-in name [default: the open instance's lab, else lab2].
+    #[arg(long, env = "LABCTL_LAB", hide_env = true)]
     pub lab: Option<String>,
 }
 
 /// What to clean up.
 #[derive(Debug, Clone, Args)]
 pub struct Cleanup {
-    /// The instance; default: the one on the inventory's nodes, or the only one that is open.
-    #[arg(long, value_name = "ID", env = "LABCTL_INSTANCE")]
+    /// The instance [default: the one on the inventory's nodes, or the only one that is open].
+    #[arg(long, value_name = "ID", env = "LABCTL_INSTANCE", hide_env = true)]
     pub instance: Option<String>,
 }
 
@@ -203,19 +301,19 @@ pub enum Inventory {
     /// Writes an inventory of three nodes from their private addresses.
     Init {
         /// The addresses of node-0, node-1 and node-2.
-        #[arg(num_args = 3, required = true, value_name = "ADDRESS")]
+        #[arg(num_args = 3, required = true, value_names = ["ADDRESS-0", "ADDRESS-1", "ADDRESS-2"])]
         addresses: Vec<String>,
 
         /// The login user.
-        #[arg(long, value_name = "NAME", env = "LABCTL_USER")]
+        #[arg(long, value_name = "NAME", env = "LABCTL_USER", hide_env = true)]
         user: Option<String>,
 
         /// The private key.
-        #[arg(long, value_name = "FILE", env = "LABCTL_IDENTITY_FILE")]
+        #[arg(long, value_name = "FILE", env = "LABCTL_IDENTITY_FILE", hide_env = true)]
         identity_file: Option<PathBuf>,
 
-        /// Where to write; refuses to overwrite. Standard output where it is not given.
-        #[arg(long, short, value_name = "FILE", env = "LABCTL_OUTPUT")]
+        /// Where to write it, where no file is yet [default: standard output].
+        #[arg(long, short, value_name = "FILE", env = "LABCTL_OUTPUT", hide_env = true)]
         output: Option<PathBuf>,
     },
 }
