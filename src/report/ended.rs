@@ -143,7 +143,9 @@ fn output_lines(ended: &Ended, output_root: Option<&str>, style: Style) -> Vec<L
 fn hints(ended: &Ended) -> Vec<String> {
     let node = &ended.step.key.node;
     let mut hints: Vec<String> = Vec::new();
-    for judged in ended.judged.iter().filter(|judged| !judged.holds()) {
+    // What could not be looked at says nothing about the learner's work.
+    let seen = ended.judged.iter().filter(|judged| judged.verdict.is_some());
+    for judged in seen.filter(|judged| !judged.holds()) {
         let hint = ended.step.checks.get(judged.check).and_then(|check| check.hint.clone());
         if let Some(hint) = hint.filter(|hint| !hints.contains(hint)) {
             hints.push(hint);
@@ -151,7 +153,7 @@ fn hints(ended: &Ended) -> Vec<String> {
     }
     match &ended.outcome {
         Outcome::CouldNotStart { hint: Some(hint), .. } => hints.push(hint.clone()),
-        Outcome::LostConnection { .. } => hints.push(format!(
+        Outcome::LostConnection { .. } | Outcome::CannotTell { .. } => hints.push(format!(
             "see whether {node} is up and answers: `labctl inventory check`"
         )),
         Outcome::TimedOut { .. } if hints.is_empty() => {

@@ -7,7 +7,7 @@ use super::line::{Line, paragraph, show_lines};
 use super::outcome::complaint;
 use super::story::{Ended, Happening, Story};
 use super::style::{Ink, Style};
-use crate::domain::{Notice, PlannedStep, StepKey, TaskId};
+use crate::domain::{Action, Notice, PlannedStep, StepKey, TaskId, Work};
 use std::io::Write;
 use std::time::Instant;
 
@@ -79,7 +79,8 @@ impl<W: Write> PlainReporter<W> {
     }
 
     fn show_start(&mut self, step: &PlannedStep) {
-        if self.is(Verbosity::Quiet) {
+        // What only looks is over in a moment: its end alone is worth a line.
+        if self.is(Verbosity::Quiet) || matches!(step.work, Work::Action(Action::Wait)) {
             return;
         }
         self.head(step);
