@@ -5,12 +5,14 @@ use super::failure::Failure;
 use super::session::Session;
 use super::target;
 use crate::cli;
+use crate::domain::SourceText;
 use crate::exit::Exit;
 use crate::load::{self, InventoryDraft, NodeDraft};
 use crate::report::{self, FoundOnNode, InventoryRow, Style};
 use serde_json::json;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Does what `what` says with an inventory.
 pub(super) async fn inventory(session: &Session, what: &cli::Inventory) -> Result<Exit, Failure> {
@@ -30,9 +32,10 @@ pub(super) async fn inventory(session: &Session, what: &cli::Inventory) -> Resul
             };
             let text = load::inventory_toml(&InventoryDraft {
                 user: user.clone(),
-                identity_file: identity_file.as_ref().map(|path| path.display().to_string()),
+                identity_file: identity_file.as_ref().map(|path| from_here(session, path)),
                 nodes: addresses.iter().enumerate().map(node).collect(),
             });
+            judge(&text, session)?;
             match output {
                 None => session.print(&text),
                 Some(path) => {
@@ -46,6 +49,24 @@ pub(super) async fn inventory(session: &Session, what: &cli::Inventory) -> Resul
             Ok(Exit::Success)
         }
     }
+}
+
+/// Returns `path` as it can be named from any directory; `~/` stays as it is.
+fn from_here(session: &Session, path: &Path) -> String {
+    if path.starts_with("~") {
+        return path.display().to_string();
+    }
+    session.working_directory.join(path).display().to_string()
+}
+
+/// Refuses to write an inventory that labctl would not read.
+fn judge(text: &str, session: &Session) -> Result<(), Failure> {
+    let source = SourceText {
+        name: "the new inventory".to_owned(),
+        text: text.to_owned(),
+    };
+    load::parse_inventory(&Arc::new(source), &session.working_directory)?;
+    Ok(())
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), Failure> {

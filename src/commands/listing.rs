@@ -3,17 +3,21 @@
 use super::failure::Failure;
 use super::session::Session;
 use crate::cli;
+use crate::domain::Diagnostics;
 use crate::exit::Exit;
-use crate::load::{self, LabDefinition};
+use crate::load::{self, LabDefinition, LabSource};
 use crate::report::{self, LabRow, LabView, Style, TaskView, VariableView};
 use serde_json::json;
 
 /// Lists the labs.
 pub(super) fn list(session: &Session) -> Result<Exit, Failure> {
     let mut rows = Vec::new();
+    let mut faults = Vec::new();
     for listing in load::list_labs(&session.working_directory) {
-        let source = load::find_lab(Some(&listing.name), &session.working_directory)?;
-        rows.push(row(&load::parse_lab(&source)?, &listing.origin));
+        match find(session, &listing.name) {
+            Ok((_, lab)) => rows.push(row(&lab, &listing.origin)),
+            Err(found) => faults.extend(found.faults),
+        }
     }
     if session.common.json {
         let document: Vec<_> = rows
@@ -24,7 +28,18 @@ pub(super) fn list(session: &Session) -> Result<Exit, Failure> {
     } else {
         session.print(&report::labs_listing(&rows, &style(session)));
     }
-    Ok(Exit::Success)
+    // A lab that cannot be read hides no other.
+    if faults.is_empty() {
+        Ok(Exit::Success)
+    } else {
+        Err(Diagnostics { faults }.into())
+    }
+}
+
+fn find(session: &Session, name: &str) -> Result<(LabSource, LabDefinition), Diagnostics> {
+    let source = load::find_lab(Some(name), &session.working_directory)?;
+    let lab = load::parse_lab(&source)?;
+    Ok((source, lab))
 }
 
 fn style(session: &Session) -> Style {
@@ -46,10 +61,9 @@ fn row(lab: &LabDefinition, source: &str) -> LabRow {
 
 /// Shows one lab.
 pub(super) fn show(session: &Session, options: &cli::Show) -> Result<Exit, Failure> {
-    let source = load::find_lab(Some(&options.lab), &session.working_directory)?;
-    let lab = load::parse_lab(&source)?;
+    let (source, lab) = find(session, &options.lab)?;
     let view = LabView {
-        row: row(&lab, source.name()),
+        row: row(&lab, &source.text().name),
         nodes: lab.nodes().map(ToString::to_string).collect(),
         variables: lab
             .vars()

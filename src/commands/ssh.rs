@@ -9,6 +9,9 @@ use crate::domain::{HostKeyPolicy, Inventory, Node};
 use crate::exit::Exit;
 use std::process::Command;
 
+/// The status with which ssh says that it is ssh itself that failed.
+const SSH_FAILED: i32 = 255;
+
 /// Opens a shell on a node of the inventory in use.
 pub(super) async fn ssh(session: &Session, options: &cli::Ssh) -> Result<Exit, Failure> {
     let machines = target::machines(session, false).await?;
@@ -24,13 +27,25 @@ pub(super) fn open_shell(inventory: &Inventory, options: &cli::Ssh) -> Result<Ex
         .args(&options.command)
         .status()
         .map_err(|error| Failure::new(Exit::CouldNotRun, error).hint("install the OpenSSH client"))?;
-    if status.success() {
-        Ok(Exit::Success)
+    let what = if options.command.is_empty() {
+        "ssh to"
     } else {
-        Err(Failure::could_not_run(format!(
-            "ssh to {} ended with {status}",
+        "the command on"
+    };
+    match status.code() {
+        Some(0) => Ok(Exit::Success),
+        // A shell ends with the status of its last command, which is the user's own affair.
+        Some(code) if options.command.is_empty() && code != SSH_FAILED => Ok(Exit::Success),
+        Some(SSH_FAILED) => Err(Failure::could_not_run(format!("ssh to {} did not work", node.name))
+            .hint("ssh has said why, above; `labctl inventory check` looks at all nodes")),
+        Some(code) => Err(Failure::could_not_run(format!(
+            "{what} {} ended with status {code}",
             node.name
-        )))
+        ))),
+        None => Err(Failure::could_not_run(format!(
+            "{what} {} was ended by a signal",
+            node.name
+        ))),
     }
 }
 

@@ -20,13 +20,12 @@ pub(super) fn parse_document(source: &Arc<SourceText>) -> Result<Spanned<DeTable
     if errors.is_empty() {
         return Ok(document);
     }
-    let faults = errors.iter().map(|error| {
-        let range = error.span().unwrap_or(0..0);
-        Diagnostic::new(format!("this is not TOML: {}", one_line(error.message()))).at(source, range)
-    });
-    Err(Diagnostics {
-        faults: faults.collect(),
-    })
+    let mut faults = Faults::new(source);
+    for error in errors {
+        let message = format!("this is not TOML: {}", one_line(error.message()));
+        faults.push(faults.fault(error.span().unwrap_or(0..0), message));
+    }
+    faults.finish(None)
 }
 
 fn one_line(text: &str) -> String {

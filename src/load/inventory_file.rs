@@ -51,6 +51,12 @@ pub fn find_inventory(name: &str, cwd: &Path) -> Result<InventoryFile, Diagnosti
             return Ok(InventoryFile { path, shown });
         }
     }
+    if cwd.join(name).exists() {
+        let fault = Diagnostic::new(format!("`{name}` is not a file, so it cannot be an inventory"));
+        return Err(fault
+            .hint("name the file itself, such as `inventories/aws.toml`")
+            .into());
+    }
     let there = inventories(cwd);
     let mut fault = Diagnostic::new(format!(
         "there is no inventory `{name}`, neither as given nor under inventories/"
