@@ -12,6 +12,7 @@ use crate::cli;
 use crate::domain::{NodeName, Outcome, Values, Work};
 use crate::exit::Exit;
 use crate::journal::Instance;
+use crate::load::suggestion;
 use crate::planner::plan_cleanup;
 use crate::runner::{Run, RunSummary};
 use std::sync::Arc;
@@ -78,12 +79,8 @@ fn chosen(session: &Session, options: &cli::Cleanup) -> Result<Option<Instance>,
             .map(|instance| instance.record().id.to_string())
             .collect();
         let Some(position) = known.iter().position(|known| known == id) else {
-            let failure = Failure::usage(format!("no instance `{id}` is open here"));
-            return Err(if known.is_empty() {
-                failure
-            } else {
-                failure.hint(format!("open: {}", known.join(", ")))
-            });
+            let hint = suggestion(id, known.iter().map(String::as_str));
+            return Err(Failure::usage(format!("no instance `{id}` is open here")).maybe_hint(hint));
         };
         return Ok(Some(instances.swap_remove(position)));
     }

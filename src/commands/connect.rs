@@ -51,7 +51,21 @@ async fn reach(node: &Node, options: &SshOptions) -> Result<Reached, NodeError> 
     Ok(Reached { transport, facts })
 }
 
+/// Returns `problem`, with the node's name before it where it does not tell it itself.
+fn naming(name: &NodeName, problem: &str) -> String {
+    if problem.contains(name.as_str()) {
+        problem.to_owned()
+    } else {
+        format!("{name}: {problem}")
+    }
+}
+
 impl Connections {
+    /// Says whether no node at all answered.
+    pub(super) fn none_reached(&self) -> bool {
+        self.nodes.values().all(Result::is_err)
+    }
+
     /// Returns the transports, or one failure that names every node that could not be reached.
     pub(super) fn all_reached(&self) -> Result<BTreeMap<NodeName, Arc<dyn Transport>>, Failure> {
         let mut transports = BTreeMap::new();
@@ -63,7 +77,7 @@ impl Connections {
                     transports.insert(name.clone(), Arc::clone(&reached.transport));
                 }
                 Err(error) => {
-                    problems.push(format!("{name}: {error}"));
+                    problems.push(naming(name, &error.to_string()));
                     hint = hint.or_else(|| error.hint.clone());
                 }
             }
@@ -71,11 +85,11 @@ impl Connections {
         if problems.is_empty() {
             return Ok(transports);
         }
-        let failure = Failure::could_not_run(problems.join("\n"));
-        Err(match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        })
+        if problems.len() > 1 {
+            let title = format!("{} of {} nodes cannot be used:", problems.len(), self.nodes.len());
+            problems.insert(0, title);
+        }
+        Err(Failure::could_not_run(problems.join("\n")).maybe_hint(hint))
     }
 
     /// Returns the facts, or one failure that names every node whose facts could not be gathered.
@@ -87,7 +101,7 @@ impl Connections {
                 Ok(Reached { facts: Ok(found), .. }) => {
                     facts.insert(name.clone(), found.clone());
                 }
-                Ok(Reached { facts: Err(reason), .. }) => problems.push(format!("{name}: {reason}")),
+                Ok(Reached { facts: Err(reason), .. }) => problems.push(naming(name, reason)),
                 Err(_) => {}
             }
         }

@@ -4,6 +4,7 @@ use crate::diagnostics::{WithHint, render_error};
 use crate::domain::Diagnostics;
 use crate::exit::Exit;
 use crate::journal::JournalError;
+use crate::load::suggestion;
 use crate::node::NodeError;
 use crate::planner::PlanError;
 use std::io::Write;
@@ -42,6 +43,14 @@ impl Failure {
         Self { exit: self.exit, error }
     }
 
+    #[must_use]
+    pub(super) fn maybe_hint(self, hint: Option<String>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+
     /// Shows the failure on standard error and returns its exit code.
     pub(super) fn show(&self, colour: bool) -> Exit {
         let text = render_error(&self.error, colour);
@@ -61,9 +70,9 @@ impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
         match &error {
             PlanError::NothingToCheck { .. } => Self::new(Exit::NothingToCheck, error),
-            PlanError::Unknown { known, .. } => {
-                let hint = format!("there are: {}", known.join(", "));
-                Self::new(Exit::Usage, error).hint(hint)
+            PlanError::Unknown { name, known, .. } => {
+                let hint = suggestion(name, known.iter().map(String::as_str));
+                Self::new(Exit::Usage, error).maybe_hint(hint)
             }
             PlanError::Empty { .. } => Self::new(Exit::Usage, error),
         }
@@ -81,7 +90,8 @@ impl From<JournalError> for Failure {
             ),
             JournalError::Damaged { .. } => (
                 Exit::CouldNotRun,
-                "move the file away; what the nodes hold under /var/lib/labctl is not lost",
+                "without it `labctl cleanup` cannot know what to take back: restore it, or put the nodes back by hand \
+                 as the README says and remove its directory",
             ),
         };
         Self::new(exit, error).hint(hint)
@@ -91,10 +101,6 @@ impl From<JournalError> for Failure {
 impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Self {
         let hint = error.hint.clone();
-        let failure = Self::new(Exit::CouldNotRun, error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Self::new(Exit::CouldNotRun, error).maybe_hint(hint)
     }
 }

@@ -6,6 +6,7 @@ use super::ssh::{open_shell, ssh_words};
 use crate::cli;
 use crate::domain::{Inventory, NodeName};
 use crate::exit::Exit;
+use crate::load::suggestion;
 use crate::playground::{NodeState, Playground, PlaygroundError, PlaygroundStatus, Progress};
 use crate::report::{self, PlaygroundRow, Style, sanitised_line};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -137,10 +138,7 @@ fn failure(error: PlaygroundError) -> Failure {
         }
         None => Failure::new(Exit::CouldNotRun, error),
     };
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    failure.maybe_hint(hint)
 }
 
 /// Says what happened, as a person would.
@@ -167,8 +165,7 @@ fn sentence(progress: &Progress) -> String {
 pub(super) fn known_node<'a>(inventory: &'a Inventory, name: &str) -> Result<&'a crate::domain::Node, Failure> {
     let found = NodeName::new(name).ok().and_then(|name| inventory.node(&name));
     found.ok_or_else(|| {
-        let names: Vec<&str> = inventory.nodes.iter().map(|node| node.name.as_str()).collect();
-        Failure::usage(format!("{} has no node `{name}`", inventory.source))
-            .hint(format!("there are: {}", names.join(", ")))
+        let names = inventory.nodes.iter().map(|node| node.name.as_str());
+        Failure::usage(format!("{} has no node `{name}`", inventory.source)).maybe_hint(suggestion(name, names))
     })
 }

@@ -11,7 +11,7 @@ use crate::domain::{Counts, Facts, Inventory, Lab, NodeName, Plan, RunId, Secret
 use crate::exit::Exit;
 use crate::journal::{Instance, InstanceLock, InstanceRecord, JOURNAL_VERSION};
 use crate::load::{self, LabDefinition, ResolveContext};
-use crate::planner::{Selection, plan_run};
+use crate::planner::{Outline, Selection, plan_run};
 use crate::report;
 use crate::runner::{NodeAccess, Run, RunSummary};
 use jiff::Timestamp;
@@ -36,7 +36,7 @@ struct Prepared {
 
 /// Shows what `run` would do.
 pub(super) async fn show_plan(session: &Session, options: &cli::Run) -> Result<Exit, Failure> {
-    let prepared = prepare(session, options).await?;
+    let prepared = prepare(session, options, false).await?;
     let instance = session.store.instance_on(&prepared.inventory)?;
     let (id, state) = match &instance {
         Some(instance) => (instance.record().id.to_string(), instance.state()?),
@@ -58,16 +58,15 @@ pub(super) async fn show_plan(session: &Session, options: &cli::Run) -> Result<E
 
 /// Runs a lab.
 pub(super) async fn run(session: &Session, options: &cli::Run) -> Result<Exit, Failure> {
-    let prepared = prepare(session, options).await?;
+    let prepared = prepare(session, options, true).await?;
     let transports = prepared.connections.all_reached()?;
     let (instance, is_new) = open_instance(session, &prepared)?;
     let id = instance.record().id.clone();
-    refuse_foreign_instances(&prepared.facts, id.as_str())?;
-
     let run = new_run_id()?;
     let mut journal = instance.writer(run.clone(), "run")?;
     let state = instance.state()?;
-    let planned = resolve(&prepared, id.as_str())
+    let planned = refuse_foreign_instances(&prepared.facts, id.as_str())
+        .and_then(|()| resolve(&prepared, id.as_str()))
         .and_then(|lab| Ok(plan_run(&lab, &state, &selection(options))?))
         .and_then(|plan| Ok((values(session, &plan, &prepared.inventory, &state)?, plan)));
     let (values, plan) = match planned {
@@ -123,11 +122,12 @@ pub(super) fn exit_of(summary: &RunSummary) -> Exit {
     }
 }
 
-/// Reads everything, reports every fault of it, and only then connects.
-async fn prepare(session: &Session, options: &cli::Run) -> Result<Prepared, Failure> {
+/// Reads everything, reports every fault of it, and only then connects; brings the playground up where `start` allows it.
+async fn prepare(session: &Session, options: &cli::Run, start: bool) -> Result<Prepared, Failure> {
     let (lab_name, definition) = target::lab(session, options.lab.as_deref())?;
+    selection(options).judge(&outline(&definition))?;
     let vars = target::vars(session)?;
-    let target::Machines { inventory, places } = target::machines(session, true).await?;
+    let target::Machines { inventory, places } = target::machines(session, start).await?;
     let context = ResolveContext {
         instance: "new".to_owned(),
         inventory_places: places,
@@ -170,6 +170,18 @@ fn selection(options: &cli::Run) -> Selection {
         from: options.from.clone(),
         until: options.until.clone(),
         reset_nodes: options.reset_nodes,
+    }
+}
+
+/// Returns what selections of tasks and steps are judged by.
+pub(super) fn outline(definition: &LabDefinition) -> Outline<'_> {
+    let tasks = definition.tasks().map(|task| {
+        let steps = task.steps.iter().map(|step| step.id.as_str());
+        (task.id.as_str(), steps.collect())
+    });
+    Outline {
+        lab: definition.id(),
+        tasks: tasks.collect(),
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) fn only_instance(session: &Session) -> Result<Option<Instance>, Failu
 
 /// Reads the inventory that `--inventory` names.
 pub(super) fn named_inventory(session: &Session) -> Result<Option<Machines>, Failure> {
-    let Some(name) = &session.common.inventory else {
+    let Some(name) = session.common.inventory.as_ref().filter(|name| !name.is_empty()) else {
         return Ok(None);
     };
     let file = load::find_inventory(name, &session.working_directory)?;

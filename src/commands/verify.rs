@@ -4,15 +4,15 @@ use super::carry_out::{Carried, carry_out_and_show};
 use super::connect::{Connections, connect};
 use super::failure::Failure;
 use super::images::BinaryImages;
-use super::run::{exit_of, new_run_id};
+use super::run::{exit_of, new_run_id, outline};
 use super::session::Session;
 use super::target;
 use crate::cli;
 use crate::domain::{Facts, Inventory, NodeName, State, Values};
 use crate::exit::Exit;
 use crate::journal::{Instance, MemoryJournal};
-use crate::load::{self, ResolveContext};
-use crate::planner::plan_verify;
+use crate::load::{self, LabDefinition, ResolveContext};
+use crate::planner::{PlanError, Selection, plan_verify};
 use crate::runner::{NodeAccess, Run};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 /// Verifies tasks.
 pub(super) async fn verify(session: &Session, options: &cli::Verify) -> Result<Exit, Failure> {
     let (_, definition) = target::lab(session, options.lab.as_deref())?;
+    judge(&definition, &options.tasks)?;
     let target::Machines { inventory, places } = target::machines(session, false).await?;
     let instance = session.store.instance_on(&inventory)?;
     let mut vars = instance
@@ -35,6 +36,9 @@ pub(super) async fn verify(session: &Session, options: &cli::Verify) -> Result<E
     load::validate(&definition, &inventory, &vars, &context)?;
 
     let connections = connect(&inventory, Some(&definition.nodes().cloned().collect::<Vec<_>>())).await?;
+    if connections.none_reached() {
+        connections.all_reached()?;
+    }
     let facts = known_or_assumed_facts(&connections, &inventory);
     let state = instance.as_ref().map(Instance::state).transpose()?.unwrap_or_default();
     if let Some(instance) = &instance {
@@ -63,6 +67,18 @@ pub(super) async fn verify(session: &Session, options: &cli::Verify) -> Result<E
         Carried::Ended(summary) => exit_of(&summary),
         Carried::Left => Exit::Interrupted,
     })
+}
+
+/// Refuses tasks that the lab does not have, before a node is asked.
+fn judge(definition: &LabDefinition, names: &[String]) -> Result<(), PlanError> {
+    for name in names {
+        let selection = Selection {
+            task: Some(name.clone()),
+            ..Selection::default()
+        };
+        selection.judge(&outline(definition))?;
+    }
+    Ok(())
 }
 
 /// Returns the way to every node, or why there is none.

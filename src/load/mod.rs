@@ -41,3 +41,4 @@ pub use lab::{Declared, LabDefinition, ResolveContext, StepOutline, TaskOutline,
 pub use sample::assumed_facts;
 pub use secret::{SecretError, read_secret};
 pub use source::{DEFAULT_LAB, LabListing, LabSource, find_lab, list_labs};
+pub(crate) use suggest::hint as suggestion;

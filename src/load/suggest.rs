@@ -23,7 +23,7 @@ fn distance(word: &str, option: &str) -> Option<usize> {
 }
 
 /// Says what to use instead of `word`: the nearest of `options`, else all of them where they are few.
-pub(super) fn hint<'a>(word: &str, options: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn hint<'a>(word: &str, options: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let mut options: Vec<&str> = options.into_iter().collect();
     if let Some(nearest) = nearest(word, options.iter().copied()) {
         return Some(format!("did you mean `{nearest}`?"));

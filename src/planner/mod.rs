@@ -9,5 +9,5 @@ mod verify;
 
 pub use cleanup::{cleanup_step_title, plan_cleanup};
 pub use run::plan_run;
-pub use selection::{PlanError, Selection};
+pub use selection::{Outline, PlanError, Selection};
 pub use verify::plan_verify;

@@ -15,7 +15,7 @@ const RESET_DEADLINE: Duration = Duration::from_secs(120);
 /// by others.
 pub fn plan_run(lab: &Lab, state: &State, selection: &Selection) -> Result<Plan, PlanError> {
     let wanted = wanted_tasks(lab, state, selection)?;
-    let range = range(lab, selection)?;
+    let range = range(&lab.into(), selection)?;
     let mut steps = Vec::new();
     let mut position = 0;
     for (index, task) in lab.tasks.iter().enumerate() {
@@ -86,14 +86,14 @@ fn at_home(check: &Check, node: &NodeName) -> Check {
 /// Says for each of the lab's tasks whether it belongs to the plan.
 fn wanted_tasks(lab: &Lab, state: &State, selection: &Selection) -> Result<Vec<bool>, PlanError> {
     if let Some(name) = &selection.only {
-        let only = find_task(lab, name)?;
+        let only = find_task(&lab.into(), name)?;
         return Ok((0..lab.tasks.len()).map(|index| index == only).collect());
     }
     let Some(name) = &selection.task else {
         return Ok(vec![true; lab.tasks.len()]);
     };
     let mut wanted = vec![false; lab.tasks.len()];
-    let mut open = vec![find_task(lab, name)?];
+    let mut open = vec![find_task(&lab.into(), name)?];
     while let Some(index) = open.pop() {
         if std::mem::replace(&mut wanted[index], true) {
             continue;

@@ -1,6 +1,6 @@
 //! Which part of a lab is meant.
 
-use crate::domain::{Lab, StepId, TaskId};
+use crate::domain::{Lab, Task};
 
 /// What the user asked for; everything where nothing is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,17 +50,44 @@ pub enum PlanError {
     },
 }
 
+/// The ids of a lab's tasks and steps, in order: all that a selection is judged by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outline<'a> {
+    /// The lab.
+    pub lab: &'a str,
+    /// Its tasks, each with its steps.
+    pub tasks: Vec<(&'a str, Vec<&'a str>)>,
+}
+
+impl<'a> From<&'a Lab> for Outline<'a> {
+    fn from(lab: &'a Lab) -> Self {
+        let steps = |task: &'a Task| task.steps.iter().map(|step| step.id.as_str()).collect();
+        Self {
+            lab: &lab.id,
+            tasks: lab.tasks.iter().map(|task| (task.id.as_str(), steps(task))).collect(),
+        }
+    }
+}
+
+impl Selection {
+    /// Says whether what is selected is there, before any node is asked.
+    pub fn judge(&self, outline: &Outline<'_>) -> Result<(), PlanError> {
+        for name in [&self.task, &self.only].into_iter().flatten() {
+            find_task(outline, name)?;
+        }
+        range(outline, self).map(|_| ())
+    }
+}
+
 /// Finds the task called `name`.
-pub(super) fn find_task(lab: &Lab, name: &str) -> Result<usize, PlanError> {
-    lab.tasks
-        .iter()
-        .position(|task| task.id.as_str() == name)
-        .ok_or_else(|| PlanError::Unknown {
-            lab: lab.id.clone(),
-            wanted: "task",
-            name: name.to_owned(),
-            known: lab.tasks.iter().map(|task| task.id.to_string()).collect(),
-        })
+pub(super) fn find_task(outline: &Outline<'_>, name: &str) -> Result<usize, PlanError> {
+    let position = outline.tasks.iter().position(|(task, _)| *task == name);
+    position.ok_or_else(|| PlanError::Unknown {
+        lab: outline.lab.to_owned(),
+        wanted: "task",
+        name: name.to_owned(),
+        known: outline.tasks.iter().map(|(task, _)| (*task).to_owned()).collect(),
+    })
 }
 
 /// A range of steps, counted over the whole lab.
@@ -70,27 +97,26 @@ pub(super) struct Range {
 }
 
 /// Turns `from` and `until` into positions among all the lab's steps.
-pub(super) fn range(lab: &Lab, selection: &Selection) -> Result<Range, PlanError> {
-    let flat: Vec<(&TaskId, &StepId)> = lab
+pub(super) fn range(outline: &Outline<'_>, selection: &Selection) -> Result<Range, PlanError> {
+    let flat: Vec<(&str, &str)> = outline
         .tasks
         .iter()
-        .flat_map(|task| task.steps.iter().map(move |step| (&task.id, &step.id)))
+        .flat_map(|(task, steps)| steps.iter().map(move |step| (*task, *step)))
         .collect();
     let names = |name: &str, position: Option<usize>| {
         position.ok_or_else(|| PlanError::Unknown {
-            lab: lab.id.clone(),
+            lab: outline.lab.to_owned(),
             wanted: "task or step",
             name: name.to_owned(),
-            known: lab
+            known: outline
                 .tasks
                 .iter()
-                .flat_map(|task| {
-                    std::iter::once(task.id.to_string()).chain(task.steps.iter().map(|step| step.id.to_string()))
-                })
+                .flat_map(|(task, steps)| std::iter::once(task).chain(steps))
+                .map(|id| (*id).to_owned())
                 .collect(),
         })
     };
-    let is = |entry: &(&TaskId, &StepId), name: &str| entry.0.as_str() == name || entry.1.as_str() == name;
+    let is = |entry: &(&str, &str), name: &str| entry.0 == name || entry.1 == name;
     let first = match &selection.from {
         Some(name) => names(name, flat.iter().position(|entry| is(entry, name)))?,
         None => 0,
@@ -101,7 +127,7 @@ pub(super) fn range(lab: &Lab, selection: &Selection) -> Result<Range, PlanError
     };
     match (&selection.from, &selection.until) {
         (Some(from), Some(until)) if first > last => Err(PlanError::Empty {
-            lab: lab.id.clone(),
+            lab: outline.lab.to_owned(),
             from: from.clone(),
             until: until.clone(),
         }),

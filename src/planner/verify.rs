@@ -11,7 +11,7 @@ pub fn plan_verify(lab: &Lab, names: &[String]) -> Result<Plan, PlanError> {
     } else {
         names
             .iter()
-            .map(|name| find_task(lab, name).map(|index| &lab.tasks[index]))
+            .map(|name| find_task(&lab.into(), name).map(|index| &lab.tasks[index]))
             .collect::<Result<_, _>>()?
     };
     let steps: Vec<PlannedStep> = tasks
