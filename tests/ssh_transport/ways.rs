@@ -1,7 +1,7 @@
 //! Ways through the connection.
 
 use crate::server::{Server, look};
-use labctl::node::Transport;
+use labctl::node::{NodeErrorKind, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixStream};
 
@@ -65,4 +65,34 @@ async fn many_ways_are_open_at_once() {
         tunnels.push(node.tunnel("127.0.0.1", 1).await.unwrap());
     }
     assert_eq!(node.look(&look("echo on")).await.unwrap().stdout, b"on\n");
+}
+
+#[tokio::test]
+async fn forbidden_forwarding_is_no_closed_port() {
+    let server = Server::start_with("AllowTcpForwarding no");
+    let node = server.connect().await;
+    let error = node.tunnel("127.0.0.1", 1).await.err().unwrap();
+    assert_eq!(error.kind, NodeErrorKind::NodeFault);
+    assert!(error.message.contains("does not forward"), "{error}");
+}
+
+#[tokio::test]
+async fn an_engine_is_reached_where_nothing_is_forwarded() {
+    let has_engine = UnixStream::connect("/var/run/docker.sock").await.is_ok();
+    if !has_engine {
+        eprintln!("skipped: no Docker Engine runs here");
+        return;
+    }
+    for more in ["", "AllowStreamLocalForwarding no", "DisableForwarding yes"] {
+        let server = Server::start_with(more);
+        let node = server.connect().await;
+        for _ in 0..2 {
+            let tunnel = node.engine().await.unwrap();
+            let mut stream = UnixStream::connect(&tunnel.socket).await.unwrap();
+            stream.write_all(b"GET /_ping HTTP/1.0\r\n\r\n").await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.ends_with("OK"), "{more}: {answer}");
+        }
+    }
 }

@@ -8,6 +8,8 @@ use openssh::{ForwardType, Socket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout};
 
 /// How long the local master may take to open or close a way.
@@ -15,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a new connection may take to come about when a way is asked for.
 const RENEWAL: Duration = Duration::from_secs(20);
+
+/// A port that nobody uses: discard.
+const UNUSED: u16 = 9;
 
 /// The other end of a way, on the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +63,25 @@ pub(super) async fn open(link: &Link, place: Place) -> Result<Tunnel, NodeError>
         tried = true;
         link.renew(generation, Instant::now() + RENEWAL).await?;
     }
+}
+
+/// Fails where sshd forwards no ports: a way through it would look like a closed port. Asks by knocking at a port of the
+/// node that nobody uses, as only the refusal itself tells.
+pub(super) async fn check_ports(link: &Link) -> Result<(), NodeError> {
+    let tunnel = open(link, Place::Port("127.0.0.1".to_owned(), UNUSED)).await?;
+    let knock = async {
+        let mut stream = UnixStream::connect(&tunnel.socket).await?;
+        stream.read(&mut [0]).await
+    };
+    let _ = timeout(PATIENCE, knock).await;
+    let (_, connected) = link.connected().await;
+    let said = connected.map(|connected| connected.master.log()).unwrap_or_default();
+    if !String::from_utf8_lossy(&said).contains("administratively prohibited") {
+        return Ok(());
+    }
+    let mut error = link.fault("sshd does not forward ports, so nothing can be seen of what listens there");
+    error.hint = Some("set `AllowTcpForwarding yes` in its sshd_config".to_owned());
+    Err(error)
 }
 
 async fn request(master: &Arc<Master>, directory: &Path, place: &Place) -> Result<Tunnel, String> {

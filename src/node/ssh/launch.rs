@@ -5,7 +5,7 @@ use crate::domain::{HostKeyPolicy, Node, NodeName, shell_quoted};
 use crate::node::{NodeError, NodeErrorKind};
 use openssh::Session;
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -257,7 +257,10 @@ impl Drop for Master {
 
 fn read_log(path: &Path) -> Vec<u8> {
     let mut said = Vec::new();
-    if let Ok(file) = std::fs::File::open(path) {
+    if let Ok(mut file) = std::fs::File::open(path) {
+        let length = file.metadata().map_or(0, |seen| seen.len());
+        // What was said last matters.
+        let _ = file.seek(SeekFrom::Start(length.saturating_sub(LOG_LIMIT)));
         let _ = file.take(LOG_LIMIT).read_to_end(&mut said);
     }
     said

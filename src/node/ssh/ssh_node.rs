@@ -17,6 +17,7 @@ use crate::node::{
 use async_trait::async_trait;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 /// A node reached by ssh.
@@ -29,6 +30,7 @@ pub struct SshNode {
     node_directory: String,
     instance: Mutex<Option<InstanceId>>,
     engine_way: Mutex<Option<EngineWay>>,
+    ports_checked: OnceCell<()>,
 }
 
 impl SshNode {
@@ -55,6 +57,7 @@ impl SshNode {
             node_directory: options.node_directory.trim_end_matches('/').to_owned(),
             instance: Mutex::new(None),
             engine_way: Mutex::new(None),
+            ports_checked: OnceCell::new(),
         })
     }
 
@@ -171,6 +174,9 @@ impl Transport for SshNode {
     }
 
     async fn tunnel(&self, host: &str, port: u16) -> Result<Tunnel, NodeError> {
+        self.ports_checked
+            .get_or_try_init(|| forward::check_ports(&self.link))
+            .await?;
         forward::open(&self.link, Place::Port(host.to_owned(), port)).await
     }
 

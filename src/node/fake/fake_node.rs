@@ -1,148 +1,17 @@
-//! A test double: a node that exists only in memory, answers as it was told to, and remembers what was asked of it.
-//!
-//! It is here and not in the tests because both unit tests and `tests/cases` use it. Nothing else may.
+//! The fake node itself.
 
-use super::{
+use super::{FakeAnswer, FakeCall, command_text};
+use crate::domain::{InstanceId, NodeName};
+use crate::node::{
     Command, Ending, ExecRequest, FileWrite, Look, Looked, NodeError, NodeErrorKind, OutputSink, Stream, Transport,
     Tunnel,
 };
-use crate::domain::{InstanceId, NodeName};
 use async_trait::async_trait;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// How the fake node answers one command.
-#[derive(Debug, Clone)]
-pub struct FakeAnswer {
-    /// How the command ends, or how the node fails.
-    pub result: Result<Ending, NodeError>,
-    /// What it writes on standard output, chunk by chunk.
-    pub stdout: Vec<Vec<u8>>,
-    /// What it writes on standard error.
-    pub stderr: Vec<u8>,
-    /// How long it takes; tokio's paused time makes that no time at all. Deadlines and cancelling are obeyed meanwhile.
-    pub takes: Duration,
-}
-
-impl FakeAnswer {
-    /// A command that returns `code` at once.
-    pub fn exited(code: i32) -> Self {
-        Self::ended(Ending::Exited { code })
-    }
-
-    /// A command that ends as `ending` at once.
-    pub fn ended(ending: Ending) -> Self {
-        Self {
-            result: Ok(ending),
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            takes: Duration::ZERO,
-        }
-    }
-
-    /// A node that fails as `kind`, saying `message`; the node's name is filled in.
-    pub fn failed(kind: NodeErrorKind, message: &str) -> Self {
-        #[expect(clippy::expect_used, reason = "a constant, valid name")]
-        let node = NodeName::new("unnamed").expect("a valid name");
-        Self {
-            result: Err(NodeError {
-                node,
-                kind,
-                message: message.to_owned(),
-                hint: None,
-            }),
-            ..Self::exited(0)
-        }
-    }
-
-    /// Adds a chunk of standard output.
-    pub fn stdout(mut self, text: impl AsRef<[u8]>) -> Self {
-        self.stdout.push(text.as_ref().to_vec());
-        self
-    }
-
-    /// Sets standard error.
-    pub fn stderr(mut self, text: impl AsRef<[u8]>) -> Self {
-        self.stderr = text.as_ref().to_vec();
-        self
-    }
-
-    /// Sets how long it takes.
-    pub fn takes(mut self, time: Duration) -> Self {
-        self.takes = time;
-        self
-    }
-}
-
-/// What was asked of a fake node.
-#[derive(Debug, Clone)]
-pub enum FakeCall {
-    /// `open_instance`.
-    OpenInstance(InstanceId),
-    /// `exec`.
-    Exec(ExecRequest),
-    /// `forget_output`.
-    ForgetOutput(String),
-    /// `printed_ids`.
-    PrintedIds(String),
-    /// `stop_execs`.
-    StopExecs,
-    /// `look`.
-    Look(Look),
-    /// `write_file`.
-    WriteFile(FileWrite),
-    /// `keep`.
-    Keep {
-        /// The name.
-        name: String,
-        /// The content.
-        content: Vec<u8>,
-    },
-    /// `engine`.
-    Engine,
-    /// `tunnel`.
-    Tunnel {
-        /// The host.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// `close_instance`.
-    CloseInstance(InstanceId),
-    /// `close`.
-    Close,
-}
-
-impl FakeCall {
-    /// Returns the call as one line, such as `exec docker ps`.
-    pub fn line(&self) -> String {
-        match self {
-            Self::OpenInstance(instance) => format!("open {instance}"),
-            Self::Exec(request) => format!("exec {}", command_text(&request.command)),
-            Self::ForgetOutput(exec) => format!("forget {exec}"),
-            Self::PrintedIds(exec) => format!("ids {exec}"),
-            Self::StopExecs => "stop".to_owned(),
-            Self::Look(look) => format!("look {}", command_text(&look.command)),
-            Self::WriteFile(write) => format!("write {}", write.path),
-            Self::Keep { name, .. } => format!("keep {name}"),
-            Self::Engine => "engine".to_owned(),
-            Self::Tunnel { host, port } => format!("tunnel {host}:{port}"),
-            Self::CloseInstance(instance) => format!("close-instance {instance}"),
-            Self::Close => "close".to_owned(),
-        }
-    }
-}
-
-/// Returns a command as text: the words joined by spaces, or the shell's text.
-pub fn command_text(command: &Command) -> String {
-    match command {
-        Command::Argv(words) => words.join(" "),
-        Command::Shell(text) => text.clone(),
-    }
-}
 
 type Script = Box<dyn FnMut(&str) -> Option<FakeAnswer> + Send>;
 

@@ -1,0 +1,11 @@
+//! A test double: a node that exists only in memory, answers as it was told to, and remembers what was asked of it.
+//!
+//! It is here and not in the tests because both unit tests and `tests/cases` use it. Nothing else may.
+
+mod answer;
+mod call;
+mod fake_node;
+
+pub use answer::FakeAnswer;
+pub use call::{FakeCall, command_text};
+pub use fake_node::{FakeNode, shared};
