@@ -114,6 +114,7 @@ impl Server {
     pub fn options(&self) -> SshOptions {
         let mut options = SshOptions::new(self.control.path());
         options.node_directory = self.path("labctl").display().to_string();
+        options.patience = Duration::from_secs(4);
         options
     }
 

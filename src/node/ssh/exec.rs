@@ -12,9 +12,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// How long beyond deadline and grace the node may take to tell the end, connecting anew included.
-const SLACK: Duration = Duration::from_secs(20);
-
 /// How long a kill may take, the supervisor's grace included.
 const KILLING: Duration = Duration::from_secs(GRACE + 15);
 
@@ -68,7 +65,7 @@ impl Execs<'_> {
             self.kill(id).await;
             return Ok(Ending::Cancelled);
         }
-        let limit = Instant::now() + request.deadline + Duration::from_secs(GRACE) + SLACK;
+        let limit = Instant::now() + request.deadline + Duration::from_secs(GRACE) + self.link.patience;
         let listener = Listener {
             execs: self,
             request,
@@ -236,7 +233,7 @@ impl Listener<'_> {
                 },
                 () = self.cancel.cancelled(), if !cancelled => {
                     cancelled = true;
-                    limit = limit.min(Instant::now() + KILLING + SLACK);
+                    limit = limit.min(Instant::now() + KILLING + self.execs.link.patience);
                 }
                 () = &mut killing, if cancelled && !killed => killed = true,
                 () = sleep_until(limit) => return Some(Listened::Overdue),

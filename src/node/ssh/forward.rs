@@ -15,9 +15,6 @@ use tokio::time::{Instant, timeout};
 /// How long the local master may take to open or close a way.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a new connection may take to come about when a way is asked for.
-const RENEWAL: Duration = Duration::from_secs(20);
-
 /// A port that nobody uses: discard.
 const UNUSED: u16 = 9;
 
@@ -61,7 +58,7 @@ pub(super) async fn open(link: &Link, place: Place) -> Result<Tunnel, NodeError>
             return Err(link.unreachable(&why));
         }
         tried = true;
-        link.renew(generation, Instant::now() + RENEWAL).await?;
+        link.renew(generation, Instant::now() + link.patience).await?;
     }
 }
 

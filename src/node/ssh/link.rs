@@ -4,6 +4,7 @@
 
 use super::failure::last_words;
 use super::launch::{Master, Target, launch};
+use super::options::SshOptions;
 use crate::node::printable::printable;
 use crate::node::{NodeError, NodeErrorKind};
 use backon::{ExponentialBuilder, Retryable};
@@ -21,6 +22,8 @@ const CHECK: Duration = Duration::from_secs(3);
 pub(super) struct Link {
     pub target: Target,
     pub directory: PathBuf,
+    /// How long it is tried again where nothing else says how long.
+    pub patience: Duration,
     current: RwLock<Current>,
     renewing: Mutex<()>,
     lanes: Lanes,
@@ -60,7 +63,8 @@ pub(super) struct Connected {
 
 impl Link {
     /// Connects to `target`.
-    pub async fn connect(target: Target, directory: PathBuf) -> Result<Self, NodeError> {
+    pub async fn connect(target: Target, options: &SshOptions) -> Result<Self, NodeError> {
+        let directory = options.control_directory.clone();
         let master = Arc::new(launch(&target, &directory).await?);
         let current = RwLock::new(Current {
             generation: 1,
@@ -69,6 +73,7 @@ impl Link {
         Ok(Self {
             target,
             directory,
+            patience: options.patience,
             current,
             renewing: Mutex::new(()),
             lanes: Lanes {

@@ -21,9 +21,6 @@ const GRACE: u64 = 2;
 /// How long an answer may take on its way, beyond the deadline that the node holds.
 const SLACK: Duration = Duration::from_secs(15);
 
-/// How long a new connection may take to come about in the middle of a look.
-const RENEWAL: Duration = Duration::from_secs(20);
-
 /// Before the first mark: what a login shell prints.
 const NOISE: usize = 256 << 10;
 
@@ -78,7 +75,7 @@ pub(super) async fn run(link: &Link, root: Root, script: &Script<'_>) -> Result<
             Err(ChannelError::Broken { reason, .. }) if tried => return Err(link.unreachable(&reason)),
             Err(ChannelError::Broken { generation, .. }) => {
                 tried = true;
-                link.renew(generation, Instant::now() + RENEWAL).await?;
+                link.renew(generation, Instant::now() + link.patience).await?;
             }
         }
     }

@@ -4,6 +4,7 @@ use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The longest path a unix socket may have, less what ssh adds to it while it makes one and what we add to tell sockets
 /// apart.
@@ -17,6 +18,8 @@ pub struct SshOptions {
     pub control_directory: PathBuf,
     /// The directory on the nodes that holds one directory per instance.
     pub node_directory: String,
+    /// How long a lost connection is tried again where no exec's deadline allows for more.
+    pub patience: Duration,
 }
 
 impl SshOptions {
@@ -25,6 +28,7 @@ impl SshOptions {
         Self {
             control_directory: control_directory.into(),
             node_directory: "/var/lib/labctl".to_owned(),
+            patience: Duration::from_secs(20),
         }
     }
 }

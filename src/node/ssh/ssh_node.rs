@@ -42,7 +42,7 @@ impl SshNode {
             let message = format!("the path {place} is too long for the sockets of ssh");
             return Err(target.error(NodeErrorKind::Unreachable, message, None));
         }
-        let link = Link::connect(target, options.control_directory.clone()).await?;
+        let link = Link::connect(target, options).await?;
         let account = account(&link).await?;
         let root = match (account.uid, node.login.sudo) {
             (0, _) => Root::Already,
