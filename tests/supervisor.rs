@@ -405,6 +405,41 @@ fn a_hundred_megabytes_are_cut_and_counted() {
 }
 
 #[test]
+fn a_full_disk_cuts_output_and_nothing_else() {
+    let bench = Bench::new();
+    let place = bench.directory.path().join("exec");
+    fs::create_dir(&place).unwrap();
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"])
+        .arg(&place)
+        .status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        eprintln!("cannot mount: skipped");
+        return;
+    }
+    let (ending, kept) = bench.run(&shell("a", "head -c 1000000 /dev/zero; sleep 0.1; exit 3"));
+    let mut child = bench.start(&shell("b", "true"));
+    let mut told = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut told).unwrap();
+    child.wait().unwrap();
+    std::process::Command::new("umount").arg(&place).status().unwrap();
+    assert_eq!(ending, exited(3), "it must not get SIGPIPE");
+    assert!(
+        !kept.stdout.is_empty() && kept.cut[0] > 500_000,
+        "{} and {:?}",
+        kept.stdout.len(),
+        kept.cut
+    );
+    let mut answer = Answer::default();
+    answer.feed(&told, &mut Kept::default());
+    let conclusion = answer.conclusion(Duration::ZERO);
+    assert!(
+        matches!(&conclusion, Some(Conclusion::Fault(reason)) if reason.contains("disk")),
+        "{conclusion:?}"
+    );
+}
+
+#[test]
 fn output_arrives_while_the_command_runs() {
     let bench = Bench::new();
     let go = bench.directory.path().join("go");

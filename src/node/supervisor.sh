@@ -24,6 +24,18 @@ home=${0%/*}
 records=$home/exec
 marker=
 
+# ---- files
+
+# Makes file $1.new with room for a line, so that `settle` works on a full disk.
+reserve() {
+    printf '%128s\n' '' >"$1.new"
+}
+
+# Writes line $2 as file $1, whole or not at all, into the room that was reserved for it.
+settle() {
+    printf '%s\n' "$2" 1<>"$1.new" && mv -f -- "$1.new" "$1"
+}
+
 # ---- processes
 
 # Prints the fields of process $1 after its name: state, parent, group, session and so on.
@@ -92,8 +104,7 @@ slay() {
 # reached): the command must never get SIGPIPE from here.
 capped() {
     $unbuffered head -c "$cap" >"$record/$1"
-    wc -c >"$record/$1.cut.new"
-    mv -f -- "$record/$1.cut.new" "$record/$1.cut"
+    settle "$record/$1.cut" "$(wc -c)"
 }
 
 # Holds the deadline. TERM means cancel now, HUP means the command has ended.
@@ -111,7 +122,7 @@ watch() {
     while [ ! -s "$record/leader" ]; do
         sleep 0.02
     done
-    printf '%s\n' "$why" >"$record/why.new" && mv -f -- "$record/why.new" "$record/why"
+    settle "$record/why" "$why"
     slay "$record" "$grace"
     # Whoever survived KILL hangs in the kernel; the record must not.
     ! is_alive "$record/leader" || kill -s KILL "$noted_parent" 2>/dev/null
@@ -145,8 +156,7 @@ conclude() {
     stdout_cut=0 stderr_cut=0
     read -r stdout_cut 2>/dev/null <"$record/stdout.cut"
     read -r stderr_cut 2>/dev/null <"$record/stderr.cut"
-    printf '%s\n' "$1 $2 $stdout_size $stderr_size ${stdout_cut:-0} ${stderr_cut:-0}" >"$record/end.new"
-    mv -f -- "$record/end.new" "$record/end"
+    settle "$record/end" "$1 $2 $stdout_size $stderr_size ${stdout_cut:-0} ${stderr_cut:-0}"
 }
 
 # Judges status $1 of the waiting setsid.
@@ -184,6 +194,9 @@ keep() {
     ! command -v stdbuf >/dev/null 2>&1 || unbuffered='stdbuf -o0'
     : >"$record/stdout"
     : >"$record/stderr"
+    for reserved in end why stdout.cut stderr.cut; do
+        reserve "$record/$reserved" || return 1
+    done
     mkfifo "$record/1" "$record/2" || return 1
     # Opened for both first, as opening one end waits for the other.
     exec 7<>"$record/1" 8<>"$record/2" 5<"$record/1" 6<"$record/2" 3>"$record/1" 4>"$record/2" 7>&- 8>&-

@@ -2,13 +2,16 @@
 
 use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The longest path a unix socket may have, less what ssh adds to it while it makes one and what we add to tell sockets
 /// apart.
 const LONGEST: usize = 104 - 17 - 8;
+
+/// What the names of the directories start with; the owner's pid follows.
+const PREFIX: &str = "labctl-";
 
 /// What all connections of a run share.
 #[derive(Debug, Clone)]
@@ -43,11 +46,13 @@ impl ControlDirectory {
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
         let candidates = runtime.into_iter().chain([PathBuf::from("/tmp")]);
         let mut last = io::Error::other("no place for sockets");
+        let prefix = format!("{PREFIX}{}-", std::process::id());
         for parent in candidates {
+            remove_abandoned(&parent);
             // Said outright: the crate's own default is whatever the umask leaves.
             let private = Permissions::from_mode(0o700);
             let made = tempfile::Builder::new()
-                .prefix("labctl-")
+                .prefix(&prefix)
                 .permissions(private)
                 .tempdir_in(&parent);
             match made {
@@ -62,6 +67,28 @@ impl ControlDirectory {
     /// Returns its path.
     pub fn path(&self) -> &Path {
         self.0.path()
+    }
+}
+
+/// Removes the directories below `parent` whose labctl was killed before it could do so. Their connections end by
+/// themselves once they are idle.
+fn remove_abandoned(parent: &Path) {
+    let Ok(entries) = std::fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let owner = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(PREFIX)?.split_once('-'));
+        let Some(Ok(pid)) = owner.map(|(pid, _)| pid.parse::<u32>()) else {
+            continue;
+        };
+        let ours = entry
+            .metadata()
+            .is_ok_and(|seen| seen.is_dir() && seen.uid() == rustix::process::geteuid().as_raw());
+        if ours && !Path::new("/proc").join(pid.to_string()).exists() {
+            // Somebody else may be doing the same.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -81,5 +108,18 @@ mod tests {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
         drop(directory);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn only_directories_of_the_dead_are_removed() {
+        let parent = tempfile::tempdir().unwrap();
+        let living = format!("labctl-{}-x", std::process::id());
+        let names = ["labctl-4194999-x", &living, "labctl-notes-x", "labctl-4194999", "other"];
+        for name in names {
+            std::fs::create_dir(parent.path().join(name)).unwrap();
+        }
+        remove_abandoned(parent.path());
+        let left = names.map(|name| parent.path().join(name).exists());
+        assert_eq!(left, [false, true, true, true, true]);
     }
 }
