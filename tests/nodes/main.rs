@@ -1,0 +1,17 @@
+//! labctl on real nodes: three machines of a playground that is up, reached over ssh like any others.
+//!
+//! `scripts/test` starts the playground, sets `LABCTL_TEST_NODES` to its state directory and runs these one at a time
+//! (`--test-threads=1`), as they share the nodes; a lock in the harness holds them apart where that was forgotten. Each test has a
+//! state directory and an inventory of its own, drives the real binary, and looks at the nodes with plain ssh, so that
+//! labctl's own eyes prove nothing here.
+
+mod harness;
+
+mod commands;
+mod disks;
+mod kills;
+mod reach;
+mod secrets;
+mod soak;
+mod stopping;
+mod task1;
