@@ -1,0 +1,142 @@
+//! The files of a fake node: enough of a file system for the commands that labctl itself runs there.
+
+use labctl::node::fake::FakeAnswer;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    Directory,
+    File { content: Vec<u8>, mode: u32 },
+}
+
+/// Everything on it, by absolute path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    entries: BTreeMap<String, Entry>,
+}
+
+fn parent(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some(("", _)) | None => "/",
+        Some((parent, _)) => parent,
+    }
+}
+
+pub fn sha256(content: &[u8]) -> String {
+    Sha256::digest(content)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+impl Disk {
+    pub fn new() -> Self {
+        let mut disk = Self {
+            entries: BTreeMap::from([("/".to_owned(), Entry::Directory)]),
+        };
+        for path in ["/home/ubuntu", "/etc/default", "/etc/docker"] {
+            disk.make_directory(path);
+        }
+        disk.write("/etc/default/docker", b"# DOCKER_OPTS\n", None);
+        disk
+    }
+
+    pub fn make_directory(&mut self, path: &str) {
+        if !self.entries.contains_key(path) {
+            self.make_directory(parent(path));
+            self.entries.insert(path.to_owned(), Entry::Directory);
+        }
+    }
+
+    pub fn write(&mut self, path: &str, content: &[u8], mode: Option<u32>) {
+        let kept = match self.entries.get(path) {
+            Some(Entry::File { mode, .. }) => *mode,
+            _ => 0o644,
+        };
+        let mode = mode.unwrap_or(kept);
+        let content = content.to_vec();
+        self.entries.insert(path.to_owned(), Entry::File { content, mode });
+    }
+
+    pub fn read(&self, path: &str) -> Option<String> {
+        match self.entries.get(path)? {
+            Entry::Directory => None,
+            Entry::File { content, .. } => Some(String::from_utf8_lossy(content).into_owned()),
+        }
+    }
+
+    pub fn has(&self, path: &str) -> bool {
+        self.entries.contains_key(path)
+    }
+
+    pub fn remove(&mut self, path: &str) {
+        let below = format!("{path}/");
+        self.entries
+            .retain(|entry, _| entry != path && !entry.starts_with(&below));
+    }
+
+    pub fn paths(&self) -> Vec<&str> {
+        self.entries.keys().map(String::as_str).collect()
+    }
+
+    /// Does `text`, where it is one of the commands that labctl runs for its own sake.
+    pub fn answer(&mut self, text: &str) -> Option<FakeAnswer> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let last = *words.last()?;
+        let before_last = words.len().checked_sub(2).map(|at| words[at]);
+        if text.contains("stat -c '%f %s %U %G'") {
+            return Some(FakeAnswer::exited(0).stdout(self.look_at(last)));
+        }
+        if text.contains("while d=$(dirname") {
+            return Some(FakeAnswer::exited(0).stdout(self.topmost_missing(last)));
+        }
+        if text.contains("labctl-restored") || text.contains("cp -p --") {
+            return Some(self.copy(before_last?, last));
+        }
+        match words.as_slice() {
+            ["rm", "-rf" | "-f", ..] => self.remove(last),
+            ["mkdir", "-p", "--", paths @ ..] => paths.iter().for_each(|path| self.make_directory(path)),
+            ["git", "clone", "--", ..] => {
+                self.make_directory(last);
+                self.write(&format!("{last}/README.md"), b"cloned\n", None);
+            }
+            _ => return None,
+        }
+        Some(FakeAnswer::exited(0))
+    }
+
+    fn look_at(&self, path: &str) -> Vec<u8> {
+        match self.entries.get(path) {
+            None => b"absent\n".to_vec(),
+            Some(Entry::Directory) => b"41ed 0 root root\n-\n".to_vec(),
+            Some(Entry::File { content, mode }) => {
+                let raw_mode = 0o100_000 | mode;
+                let size = content.len();
+                let mut answer = format!("{raw_mode:x} {size} root root\n{}\n", sha256(content)).into_bytes();
+                answer.extend(content);
+                answer
+            }
+        }
+    }
+
+    fn topmost_missing(&self, path: &str) -> String {
+        if self.has(path) {
+            return String::new();
+        }
+        let mut topmost = path;
+        while !self.has(parent(topmost)) {
+            topmost = parent(topmost);
+        }
+        topmost.to_owned()
+    }
+
+    fn copy(&mut self, from: &str, to: &str) -> FakeAnswer {
+        let Some(Entry::File { content, mode }) = self.entries.get(from).cloned() else {
+            return FakeAnswer::exited(1).stderr(format!("{from}: no such file\n"));
+        };
+        self.make_directory(parent(to));
+        self.write(to, &content, Some(mode));
+        FakeAnswer::exited(0)
+    }
+}

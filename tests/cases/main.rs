@@ -1,0 +1,25 @@
+//! The engine over nodes that exist only in memory: planner, runner, journal and state, from a lab to the last event.
+//!
+//! Responsible for what no real node does on request: every way a step can end, a journal that cannot be written, a crash
+//! after every event. What ssh, sshd and the Docker Engine do is tested where they are real.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod checks;
+mod clock;
+mod crashes;
+mod disk;
+mod endings;
+mod engine;
+mod engine_server;
+mod journal;
+mod labs;
+mod machine;
+mod order;
+mod outputs;
+mod ownership;
+mod picture;
+mod random;
+mod selection;
+mod stage;
+mod undo;
+mod values;

@@ -1,0 +1,148 @@
+//! What waits for what, and what goes on past a failure.
+
+use super::labs::{plan, plan_tasks, step, task};
+use super::stage::{Ran, Stage};
+use labctl::domain::{Outcome, SkipReason};
+use labctl::node::fake::FakeAnswer;
+use std::time::Duration;
+
+fn slow() -> FakeAnswer {
+    FakeAnswer::exited(0).takes(Duration::from_secs(10))
+}
+
+fn assert_apart(ran: &Ran, first: &str, then: &str) {
+    assert!(
+        ran.finished(first) < ran.started(then),
+        "{then} was begun before {first} had ended"
+    );
+}
+
+fn assert_overlap(ran: &Ran, one: &str, other: &str) {
+    let first_end = ran.finished(one).min(ran.finished(other));
+    let last_start = ran.started(one).max(ran.started(other));
+    assert!(last_start < first_end, "{one} and {other} did not run side by side");
+}
+
+#[tokio::test(start_paused = true)]
+async fn steps_of_a_task_come_one_after_the_other() {
+    let stage = Stage::one();
+    stage.machine("node-0").fake.answer("work", slow());
+    let steps = ["one", "two", "three"].map(|id| step(id, "node-0", "work"));
+    let ran = stage.run(&plan(steps.into())).await;
+    assert_apart(&ran, "one@node-0", "two@node-0");
+    assert_apart(&ran, "two@node-0", "three@node-0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_work_side_by_side() {
+    let stage = Stage::new(&["node-0", "node-1"]);
+    for machine in stage.machines.values() {
+        machine.fake.answer("work", slow());
+    }
+    let ran = stage
+        .run(&plan(vec![
+            step("one", "node-0", "work").also_on("node-1"),
+            step("two", "node-0", "work").also_on("node-1"),
+        ]))
+        .await;
+    assert_overlap(&ran, "one@node-0", "one@node-1");
+    assert_overlap(&ran, "two@node-0", "two@node-1");
+    // The second step waits for the first one on all of its nodes.
+    assert_apart(&ran, "one@node-1", "two@node-0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_replaces_the_step_before() {
+    let stage = Stage::new(&["node-0", "node-1"]);
+    for machine in stage.machines.values() {
+        machine.fake.answer("work", slow());
+    }
+    let ran = stage
+        .run(&plan(vec![
+            step("one", "node-0", "work"),
+            step("beside", "node-1", "work").after(&[]),
+            step("last", "node-0", "work").after(&["one", "beside"]),
+        ]))
+        .await;
+    assert_overlap(&ran, "one@node-0", "beside@node-1");
+    assert_apart(&ran, "one@node-0", "last@node-0");
+    assert_apart(&ran, "beside@node-1", "last@node-0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_begins_when_all_that_it_needs_has_passed() {
+    let stage = Stage::new(&["node-0", "node-1"]);
+    for machine in stage.machines.values() {
+        machine.fake.answer("work", slow());
+    }
+    let ran = stage
+        .run(&plan_tasks(vec![
+            task("left", &[], vec![step("l", "node-0", "work")]),
+            task("right", &[], vec![step("r", "node-1", "work")]),
+            task("both", &["left", "right"], vec![step("b", "node-0", "work")]),
+        ]))
+        .await;
+    assert_overlap(&ran, "l@node-0", "r@node-1");
+    assert_apart(&ran, "l@node-0", "b@node-0");
+    assert_apart(&ran, "r@node-1", "b@node-0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn needs_hold_also_through_a_task_without_steps() {
+    let stage = Stage::one();
+    stage.machine("node-0").fake.answer("first", FakeAnswer::exited(1));
+    let ran = stage
+        .run(&plan_tasks(vec![
+            task("first", &[], vec![step("f", "node-0", "first")]),
+            task("between", &["first"], vec![]),
+            task("last", &["between"], vec![step("l", "node-0", "last")]),
+        ]))
+        .await;
+    let reason = SkipReason::NeedsFailed {
+        step: "f@node-0".to_owned(),
+    };
+    assert_eq!(ran.outcome("l@node-0"), Outcome::Skipped { reason });
+}
+
+async fn with_a_failure(keep_going: bool) -> Ran {
+    let mut stage = Stage::new(&["node-0", "node-1"]);
+    stage.keep_going = keep_going;
+    stage.machine("node-0").fake.answer("bad", FakeAnswer::exited(1));
+    stage.machine("node-1").fake.answer("good", slow());
+    stage
+        .run(&plan(vec![
+            step("bad", "node-0", "bad"),
+            step("dependent", "node-0", "more"),
+            step("good", "node-1", "good").after(&[]),
+            step("later", "node-1", "later"),
+        ]))
+        .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_lets_what_runs_end_and_begins_nothing_more() {
+    let ran = with_a_failure(false).await;
+    assert_eq!(ran.outcome("bad@node-0"), Outcome::Exited { code: 1 });
+    assert!(matches!(
+        ran.outcome("dependent@node-0"),
+        Outcome::Skipped {
+            reason: SkipReason::NeedsFailed { .. }
+        }
+    ));
+    assert_eq!(ran.outcome("good@node-1"), Outcome::Passed);
+    let reason = SkipReason::Stopping;
+    assert_eq!(ran.outcome("later@node-1"), Outcome::Skipped { reason });
+    assert!(!ran.summary().stopped, "nobody asked it to stop");
+}
+
+#[tokio::test(start_paused = true)]
+async fn keeping_going_does_all_that_does_not_need_what_failed() {
+    let ran = with_a_failure(true).await;
+    assert!(matches!(
+        ran.outcome("dependent@node-0"),
+        Outcome::Skipped {
+            reason: SkipReason::NeedsFailed { .. }
+        }
+    ));
+    assert_eq!(ran.outcome("later@node-1"), Outcome::Passed);
+}
