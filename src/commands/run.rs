@@ -9,7 +9,7 @@ use super::target;
 use crate::cli;
 use crate::domain::{Counts, Facts, Inventory, Lab, NodeName, Plan, RunId, SecretSource, State, Values};
 use crate::exit::Exit;
-use crate::journal::{Instance, InstanceLock, InstanceRecord, JOURNAL_VERSION};
+use crate::journal::{Instance, InstanceLock, InstanceRecord, JOURNAL_VERSION, JournalError};
 use crate::load::{self, LabDefinition, ResolveContext};
 use crate::planner::{Outline, Selection, plan_run};
 use crate::report;
@@ -133,6 +133,9 @@ async fn prepare(session: &Session, options: &cli::Run, start: bool) -> Result<P
         inventory_places: places,
     };
     load::validate(&definition, &inventory, &vars, &context)?;
+    if start {
+        refuse_busy_nodes(session, &inventory, &lab_name)?;
+    }
     let nodes: Vec<NodeName> = definition.nodes().cloned().collect();
     let connections = connect(&inventory, Some(&nodes)).await?;
     connections.all_reached()?;
@@ -191,12 +194,7 @@ fn open_instance(session: &Session, prepared: &Prepared) -> Result<(Instance, bo
     session.store.create()?;
     // Two labctl that start at the same time must not open two instances on the same nodes.
     let _opening = InstanceLock::take(root, "run")?;
-    if let Some(instance) = session.store.instance_on(&prepared.inventory)? {
-        let record = instance.record();
-        if record.lab != prepared.lab_name {
-            let message = format!("these nodes are in use by lab {} (instance {})", record.lab, record.id);
-            return Err(Failure::usage(message).hint("run `labctl cleanup` before the next lab"));
-        }
+    if let Some(instance) = refuse_busy_nodes(session, &prepared.inventory, &prepared.lab_name)? {
         return Ok((instance, false));
     }
     let id = format!("{}-{}", prepared.definition.id(), random_digits()?);
@@ -210,6 +208,22 @@ fn open_instance(session: &Session, prepared: &Prepared) -> Result<(Instance, bo
         opened: Timestamp::now(),
     };
     Ok((Instance::create(session.store.directory(&id), record)?, true))
+}
+
+/// Returns the open instance on these nodes; refuses where another lab is on them, or another labctl at work.
+fn refuse_busy_nodes(session: &Session, inventory: &Inventory, lab: &str) -> Result<Option<Instance>, Failure> {
+    let Some(instance) = session.store.instance_on(inventory)? else {
+        return Ok(None);
+    };
+    let record = instance.record();
+    if record.lab != lab {
+        let message = format!("these nodes are in use by lab {} (instance {})", record.lab, record.id);
+        return Err(Failure::usage(message).hint("run `labctl cleanup` before the next lab"));
+    }
+    if let Some(holder) = InstanceLock::holder(instance.directory()).map_err(JournalError::from)? {
+        return Err(JournalError::Locked { holder }.into());
+    }
+    Ok(Some(instance))
 }
 
 /// Refuses nodes on which another labctl, with another state directory or on another machine, has an instance.

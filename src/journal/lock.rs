@@ -7,6 +7,11 @@ use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long another one's look at a lock may keep it from being taken.
+const GLANCE: Duration = Duration::from_millis(300);
 
 /// Who holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,13 +65,18 @@ impl InstanceLock {
             .truncate(false)
             .open(&path)?
             .into();
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = read_holder(&mut file)?;
-                return Err(JournalError::Locked { holder });
+        let patience = Instant::now() + GLANCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                // Somebody may only be looking who holds it.
+                Err(TryLockError::WouldBlock) if Instant::now() < patience => sleep(Duration::from_millis(10)),
+                Err(TryLockError::WouldBlock) => {
+                    let holder = read_holder(&mut file)?;
+                    return Err(JournalError::Locked { holder });
+                }
+                Err(TryLockError::Error(error)) => return Err(error.into()),
             }
-            Err(TryLockError::Error(error)) => return Err(error.into()),
         }
         let holder = LockHolder {
             pid: std::process::id(),
