@@ -32,7 +32,10 @@ impl Bench {
             eprintln!("skipped: needs a playground; name its state directory in LABCTL_TEST_NODES");
             return None;
         };
-        let status = Playground::new(std::path::Path::new(&directory).join("playground")).status().await.unwrap();
+        let status = Playground::new(std::path::Path::new(&directory).join("playground"))
+            .status()
+            .await
+            .unwrap();
         Some(Self {
             control: ControlDirectory::create().unwrap(),
             node: status.inventory().nodes[0].clone(),

@@ -5,13 +5,12 @@ use super::machine::Machine;
 use labctl::domain::{Event, EventKind, InstanceId, Inventory, Notice, Outcome, Plan, RunId, State, Values, Verb};
 use labctl::journal::{EventWriter, Instance, InstanceRecord, JOURNAL_VERSION};
 use labctl::planner::plan_cleanup;
-use labctl::runner::{NodeAccess, Run, RunError, RunSummary, StandInImages, carry_out};
+use labctl::runner::{NodeAccess, Run, RunError, RunSummary, StandInImages, carry_out, notice_channel};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Makes archives that the fake engine understands.
@@ -151,16 +150,10 @@ impl Stage {
         id: RunId,
         journal: &mut dyn EventWriter,
     ) -> (Vec<Notice>, Result<RunSummary, RunError>) {
-        let (sender, mut receiver) = mpsc::channel(1024);
-        let watching = tokio::spawn(async move {
-            let mut notices = Vec::new();
-            while let Some(notice) = receiver.recv().await {
-                notices.push(notice);
-            }
-            notices
-        });
+        let (sender, mut receiver) = notice_channel();
+        let watching = std::thread::spawn(move || std::iter::from_fn(|| receiver.blocking_recv()).collect());
         let result = carry_out(plan, self.engine_input(plan, id), journal, sender).await;
-        (watching.await.unwrap(), result)
+        (watching.join().unwrap(), result)
     }
 
     fn engine_input(&self, plan: &Plan, id: RunId) -> Run {
