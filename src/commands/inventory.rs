@@ -76,12 +76,10 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| {
-        let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
-        let failure = Failure::new(Exit::Usage, error);
-        if exists {
-            failure.hint("it is already there; name another file with --output")
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            Failure::usage(format!("{} is there already", path.display())).hint("name another file with --output")
         } else {
-            failure
+            Failure::new(Exit::Usage, error)
         }
     })
 }

@@ -100,8 +100,15 @@ pub(super) fn show(session: &Session, options: &cli::Show) -> Result<Exit, Failu
                 json!({ "id": task.id, "title": task.title, "needs": task.needs, "steps": steps })
             })
             .collect();
-        session
-            .print_json(&json!({ "id": view.row.id, "title": view.row.title, "nodes": view.nodes, "tasks": tasks }))?;
+        let variables: Vec<_> = view
+            .variables
+            .iter()
+            .map(|variable| json!({ "name": variable.name, "default": variable.default, "help": variable.help }))
+            .collect();
+        let row = &view.row;
+        session.print_json(&json!({
+            "id": row.id, "title": row.title, "source": row.source, "nodes": view.nodes, "variables": variables, "tasks": tasks,
+        }))?;
     } else {
         session.print(&report::lab_listing(&view, &style(session)));
     }

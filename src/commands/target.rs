@@ -34,7 +34,7 @@ pub(super) fn only_instance(session: &Session) -> Result<Option<Instance>, Failu
             .collect();
         return Err(
             Failure::usage(format!("{} instances are open: {}", ids.len(), ids.join(", ")))
-                .hint("say which nodes are meant with --inventory"),
+                .hint("say which one is meant by naming its nodes with --inventory; `labctl status` shows them"),
         );
     }
     Ok(instances.pop())

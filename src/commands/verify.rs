@@ -11,8 +11,8 @@ use crate::cli;
 use crate::domain::{Facts, Inventory, NodeName, State, Values};
 use crate::exit::Exit;
 use crate::journal::{Instance, MemoryJournal};
-use crate::load::{self, LabDefinition, ResolveContext};
-use crate::planner::{PlanError, Selection, plan_verify};
+use crate::load::{self, LabDefinition, ResolveContext, TaskOutline};
+use crate::planner::{PlanError, Selection, nothing_to_check, plan_verify};
 use crate::runner::{NodeAccess, Run};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ pub(super) async fn verify(session: &Session, options: &cli::Verify) -> Result<E
     })
 }
 
-/// Refuses tasks that the lab does not have, before a node is asked.
+/// Refuses tasks that the lab does not have, and those that have nothing to look at, before a node is asked.
 fn judge(definition: &LabDefinition, names: &[String]) -> Result<(), PlanError> {
     for name in names {
         let selection = Selection {
@@ -77,6 +77,11 @@ fn judge(definition: &LabDefinition, names: &[String]) -> Result<(), PlanError> 
             ..Selection::default()
         };
         selection.judge(&outline(definition))?;
+    }
+    let is_meant = |task: &TaskOutline<'_>| names.is_empty() || names.iter().any(|name| name == task.id.as_str());
+    let mut meant = definition.tasks().filter(is_meant);
+    if meant.all(|task| task.verify.is_empty()) {
+        return Err(nothing_to_check(definition.id(), names));
     }
     Ok(())
 }

@@ -22,8 +22,19 @@ pub(super) fn parse_document(source: &Arc<SourceText>) -> Result<Spanned<DeTable
     }
     let mut faults = Faults::new(source);
     for error in errors {
-        let message = format!("this is not TOML: {}", one_line(error.message()));
-        faults.push(faults.fault(error.span().unwrap_or(0..0), message));
+        let range = error.span().unwrap_or(0..0);
+        let is_empty = source
+            .text
+            .get(range.clone())
+            .is_some_and(|text| text.trim().is_empty());
+        let message = match one_line(error.message()) {
+            // What the reader says of `port =` is about strings, and leads nowhere.
+            message if is_empty && message.starts_with("string values must be quoted") => {
+                "a value is missing".to_owned()
+            }
+            message => message,
+        };
+        faults.push(faults.fault(range, format!("this is not TOML: {message}")));
     }
     faults.finish(None)
 }

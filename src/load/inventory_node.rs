@@ -266,7 +266,7 @@ fn key_problem(path: &Path) -> Option<(String, Option<String>)> {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let hint = "paths are relative to the inventory; `~/` is your home".to_owned();
-            return Some(("there is no such key".to_owned(), Some(hint)));
+            return Some(("there is no such file with a private key".to_owned(), Some(hint)));
         }
         Err(error) => return Some((format!("the key cannot be read: {}", error.kind()), None)),
     };

@@ -24,12 +24,7 @@ pub fn plan_verify(lab: &Lab, names: &[String]) -> Result<Plan, PlanError> {
         })
         .collect();
     if steps.is_empty() {
-        let what = if names.is_empty() {
-            format!("lab {}", lab.id)
-        } else {
-            names.join(", ")
-        };
-        return Err(PlanError::NothingToCheck { what });
+        return Err(nothing_to_check(&lab.id, names));
     }
     Ok(Plan {
         verb: Verb::Verify,
@@ -38,6 +33,16 @@ pub fn plan_verify(lab: &Lab, names: &[String]) -> Result<Plan, PlanError> {
         steps,
         links: Vec::new(),
     })
+}
+
+/// Makes the error for the tasks called `names`, all of `lab` where there is none, having nothing to look at.
+pub fn nothing_to_check(lab: &str, names: &[String]) -> PlanError {
+    let what = if names.is_empty() {
+        format!("lab {lab}")
+    } else {
+        names.join(", ")
+    };
+    PlanError::NothingToCheck { what }
 }
 
 fn planned(task: &Task, look: &Verification) -> PlannedStep {

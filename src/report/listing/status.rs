@@ -49,14 +49,14 @@ pub fn status_listing(view: &StatusView<'_>, style: &Style) -> String {
 fn identity_lines(view: &StatusView<'_>, style: Style) -> Vec<Line> {
     let mut lines = labelled(2, "instance", view.instance.as_str(), style);
     lines.extend(labelled(2, "nodes", &nodes_text(view), style));
-    lines.extend(labelled(2, "inventory", view.inventory, style));
+    lines.extend(labelled(2, "machines", view.inventory, style));
     if let Some(since) = view.since {
         let ago = view.now.duration_since(since).try_into().unwrap_or_default();
         let text = format!("{since:.0} ({} ago)", duration_for_people(ago));
         lines.extend(labelled(2, "since", &text, style));
     }
     match (&view.held_by, view.state.running) {
-        (Some(holder), _) => lines.extend(labelled(2, "now", &format!("a run goes on: {holder}"), style)),
+        (Some(holder), _) => lines.extend(labelled(2, "now", &format!("labctl is at work: {holder}"), style)),
         (None, Some(verb)) => {
             let verb = match verb {
                 Verb::Run => "run",

@@ -1,0 +1,23 @@
+//! The whole binary, as its users meet it: exit code, standard output and standard error of one run in one snapshot.
+//!
+//! No test here reaches a node, an engine or the network beyond closed ports of loopback; `tests/cli_nodes.rs` has the
+//! ones that need real nodes.
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+mod bad_inventories;
+mod bad_labs;
+mod bad_selections;
+mod bench;
+mod engine;
+mod help;
+mod instances;
+mod listings;
+mod output;
+
+/// Compares a text with its snapshot, which bears the name of the test.
+macro_rules! assert_says {
+    ($name:expr, $bench:expr, $arguments:expr) => {
+        insta::assert_snapshot!($name, $bench.says(&$arguments))
+    };
+}
+use assert_says;
