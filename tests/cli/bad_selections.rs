@@ -1,6 +1,5 @@
 //! Parts of a lab that are not there, variables it does not have, nothing to check: told before a node is asked.
 
-use super::assert_says;
 use super::bench::{Bench, SMALL_LAB};
 use rstest::rstest;
 
