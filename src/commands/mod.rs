@@ -9,12 +9,15 @@ mod images;
 mod interrupts;
 mod inventory;
 mod listing;
+mod opening;
 mod playground;
+mod recover;
 mod run;
 mod session;
 mod ssh;
 mod status;
 mod target;
+mod values;
 mod verify;
 mod watching;
 

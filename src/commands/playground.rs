@@ -4,8 +4,9 @@ use super::failure::Failure;
 use super::session::Session;
 use super::ssh::{open_shell, ssh_words};
 use crate::cli;
-use crate::domain::{Inventory, NodeName};
+use crate::domain::{InstanceId, Inventory, NodeName};
 use crate::exit::Exit;
+use crate::journal::InstanceLock;
 use crate::load::suggestion;
 use crate::playground::{NodeState, Playground, PlaygroundError, PlaygroundStatus, Progress};
 use crate::report::{self, PlaygroundRow, Style, sanitised_line};
@@ -20,23 +21,7 @@ pub(super) async fn playground(session: &Session, what: &cli::Playground) -> Res
             let status = up(session, &playground).await?;
             show(session, &status)?;
         }
-        cli::Playground::Down => {
-            if let Some(instance) = super::target::only_instance(session)?
-                && instance.record().inventory.source == "the playground"
-            {
-                session.tell("The open lab instance on the playground goes with it.");
-                playground
-                    .down(&mut |progress| session.tell(&sentence(&progress)))
-                    .await
-                    .map_err(failure)?;
-                instance.close()?;
-                return Ok(Exit::Success);
-            }
-            playground
-                .down(&mut |progress| session.tell(&sentence(&progress)))
-                .await
-                .map_err(failure)?;
-        }
+        cli::Playground::Down => down(session, &playground).await?,
         cli::Playground::Status => {
             let status = playground.status().await.map_err(failure)?;
             show(session, &status)?;
@@ -47,6 +32,40 @@ pub(super) async fn playground(session: &Session, what: &cli::Playground) -> Res
         }
     }
     Ok(Exit::Success)
+}
+
+/// Removes the playground, and the instances on it with it: there is nothing left that they could owe.
+async fn down(session: &Session, playground: &Playground) -> Result<(), Failure> {
+    let inventory = playground.status().await.map_err(failure)?.inventory();
+    let mut instances = session.store.instances_on(&inventory)?;
+    let known: Vec<InstanceId> = instances.iter().map(|found| found.record().id.clone()).collect();
+    // One whose nodes are gone already is known by where its inventory came from.
+    instances.extend(session.store.open_instances()?.into_iter().filter(|instance| {
+        let record = instance.record();
+        record.inventory.source == inventory.source && !known.contains(&record.id)
+    }));
+    let mut locks = Vec::new();
+    for instance in &instances {
+        locks.push(InstanceLock::take(instance.directory(), "playground down")?);
+        session.tell(&format!(
+            "Instance {} on the playground goes with it.",
+            instance.record().id
+        ));
+    }
+    playground
+        .down(&mut |progress| session.tell(&sentence(&progress)))
+        .await
+        .map_err(failure)?;
+    for instance in &instances {
+        instance.close()?;
+    }
+    Ok(())
+}
+
+/// Returns the playground's inventory where it is up.
+pub(super) async fn running(session: &Session) -> Option<Inventory> {
+    let status = Playground::new(session.playground_directory()).status().await.ok()?;
+    status.is_up().then(|| status.inventory())
 }
 
 /// Returns the playground's inventory; where it is not up, starts it after saying so, or refuses where `start` is false.

@@ -6,7 +6,9 @@ use crate::cli::{Color, Common};
 use crate::journal::Store;
 use console::Term;
 use etcetera::BaseStrategy;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use secrecy::SecretString;
+use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
@@ -31,6 +33,18 @@ pub(super) struct Session {
     pub(super) store: Store,
     pub(super) working_directory: PathBuf,
     pub(super) interrupts: Interrupts,
+}
+
+/// The settings of the terminal, where there is one.
+pub(super) struct KeptTerminal(Option<(File, Termios)>);
+
+impl Drop for KeptTerminal {
+    fn drop(&mut self) {
+        if let Some((terminal, settings)) = &self.0 {
+            // A terminal that is gone has none.
+            let _ = tcsetattr(terminal, OptionalActions::Now, settings);
+        }
+    }
 }
 
 impl Session {
@@ -94,6 +108,15 @@ impl Session {
         }
         term.write_str(&format!("{question}: "))?;
         Ok(SecretString::from(term.read_secure_line()?))
+    }
+
+    /// Returns what puts the terminal's settings back to what they are now, when it is dropped.
+    pub(super) fn keep_terminal(&self) -> KeptTerminal {
+        let terminal = File::open("/dev/tty").ok();
+        KeptTerminal(terminal.and_then(|terminal| {
+            let settings = tcgetattr(&terminal).ok()?;
+            Some((terminal, settings))
+        }))
     }
 
     /// Returns where the playground keeps its keys.

@@ -4,15 +4,32 @@ use super::failure::Failure;
 use super::playground::bring_up;
 use super::session::Session;
 use crate::domain::Inventory;
-use crate::journal::Instance;
+use crate::journal::{Instance, InstanceRecord};
 use crate::load::{self, DEFAULT_LAB, InventoryPlaces, LabDefinition};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// The machines to use.
 pub(super) struct Machines {
     pub(super) inventory: Inventory,
     /// Where its entries stand, where it was read from a file.
     pub(super) places: Option<InventoryPlaces>,
+}
+
+/// The lab to use.
+pub(super) struct ChosenLab {
+    /// How it was named.
+    pub(super) name: String,
+    /// Its file; `None` where it is built in.
+    pub(super) file: Option<PathBuf>,
+    pub(super) definition: LabDefinition,
+}
+
+impl ChosenLab {
+    /// Says whether the instance of `record` is of this lab.
+    pub(super) fn is_of(&self, record: &InstanceRecord) -> bool {
+        record.is_of_lab(&self.name, self.file.as_deref())
+    }
 }
 
 impl From<Inventory> for Machines {
@@ -66,16 +83,20 @@ pub(super) async fn machines(session: &Session, start: bool) -> Result<Machines,
 }
 
 /// Returns the lab: `name`, else the open instance's, else the default.
-pub(super) fn lab(session: &Session, name: Option<&str>) -> Result<(String, LabDefinition), Failure> {
-    let name = match name {
-        Some(name) => name.to_owned(),
-        None => match only_instance(session)? {
-            Some(instance) => instance.record().lab.clone(),
-            None => DEFAULT_LAB.to_owned(),
-        },
-    };
-    let source = load::find_lab(Some(&name), &session.working_directory)?;
-    Ok((name, load::parse_lab(&source)?))
+pub(super) fn lab(session: &Session, name: Option<&str>) -> Result<ChosenLab, Failure> {
+    let instance = if name.is_some() { None } else { only_instance(session)? };
+    let record = instance.as_ref().map(Instance::record);
+    // An instance's lab is found from any directory.
+    let path = record.and_then(|record| Some(record.lab_file.as_ref()?.to_string_lossy().into_owned()));
+    let called = name.or_else(|| Some(record?.lab.as_str())).unwrap_or(DEFAULT_LAB);
+    let source = load::find_lab(Some(path.as_deref().unwrap_or(called)), &session.working_directory)?;
+    // What is built in is called something that is no file.
+    let file = session.working_directory.join(&source.text().name).canonicalize();
+    Ok(ChosenLab {
+        name: called.to_owned(),
+        file: file.ok(),
+        definition: load::parse_lab(&source)?,
+    })
 }
 
 /// Reads the `--var` options.

@@ -4,11 +4,13 @@ use super::carry_out::{Carried, carry_out_and_show};
 use super::connect::{Connections, connect};
 use super::failure::Failure;
 use super::images::BinaryImages;
-use super::run::{exit_of, new_run_id, outline};
+use super::opening::new_run_id;
+use super::run::{exit_of, outline};
 use super::session::Session;
 use super::target;
+use super::values::captured;
 use crate::cli;
-use crate::domain::{Facts, Inventory, NodeName, State, Values};
+use crate::domain::{Facts, Inventory, NodeName};
 use crate::exit::Exit;
 use crate::journal::{Instance, MemoryJournal};
 use crate::load::{self, LabDefinition, ResolveContext, TaskOutline};
@@ -20,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Verifies tasks.
 pub(super) async fn verify(session: &Session, options: &cli::Verify) -> Result<Exit, Failure> {
-    let (_, definition) = target::lab(session, options.lab.as_deref())?;
+    let target::ChosenLab { definition, .. } = target::lab(session, options.lab.as_deref())?;
     judge(&definition, &options.tasks)?;
     let target::Machines { inventory, places } = target::machines(session, false).await?;
     let instance = session.store.instance_on(&inventory)?;
@@ -110,12 +112,4 @@ fn known_or_assumed_facts(connections: &Connections, inventory: &Inventory) -> B
     nodes
         .map(|node| (node.name.clone(), known(&node.name).unwrap_or_else(load::assumed_facts)))
         .collect()
-}
-
-fn captured(state: &State) -> Values {
-    let mut values = Values::default();
-    for (name, text) in &state.values {
-        values.set(name, text, false);
-    }
-    values
 }

@@ -44,7 +44,7 @@ pub enum JournalError {
     },
 }
 
-/// What `instance.json` holds: what was decided when the instance was opened. Written once.
+/// What `instance.json` holds: what was decided when the instance was opened, and the variables given since.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InstanceRecord {
     /// The format's version.
@@ -53,12 +53,26 @@ pub struct InstanceRecord {
     pub id: InstanceId,
     /// How the lab was named: a path or a name.
     pub lab: String,
+    /// The lab's file; `None` where it is built in.
+    #[serde(default)]
+    pub lab_file: Option<PathBuf>,
     /// The nodes it runs on, as they were then; holds no secret.
     pub inventory: Inventory,
     /// The lab's variables that were given.
     pub vars: BTreeMap<String, String>,
     /// When it was opened.
     pub opened: Timestamp,
+}
+
+impl InstanceRecord {
+    /// Says whether it is of the lab in `file`, or of the built-in one called `name` where there is no file.
+    pub fn is_of_lab(&self, name: &str, file: Option<&Path>) -> bool {
+        match (&self.lab_file, file) {
+            (Some(ours), Some(file)) => ours == file,
+            (None, None) => self.lab == name,
+            _ => false,
+        }
+    }
 }
 
 /// An instance's directory.
@@ -72,9 +86,24 @@ impl Instance {
     /// Creates the directory of a new instance.
     pub fn create(directory: PathBuf, record: InstanceRecord) -> Result<Self, JournalError> {
         super::store::create_private(&directory.join("output"))?;
-        let text = serde_json::to_vec_pretty(&record).map_err(io::Error::from)?;
-        super::store::write_whole(&directory.join("instance.json"), &text)?;
-        Ok(Self { directory, record })
+        let instance = Self { directory, record };
+        instance.write_record()?;
+        // The entries that lead to it are as durable as what it holds.
+        for above in instance.directory.ancestors().skip(1).take(2) {
+            super::store::sync_directory(above)?;
+        }
+        Ok(instance)
+    }
+
+    fn write_record(&self) -> Result<(), JournalError> {
+        let text = serde_json::to_vec_pretty(&self.record).map_err(io::Error::from)?;
+        super::store::write_whole(&self.directory.join("instance.json"), &text)
+    }
+
+    /// Remembers `vars` for later runs and looks. The lock must be held.
+    pub fn remember_vars(&mut self, vars: BTreeMap<String, String>) -> Result<(), JournalError> {
+        self.record.vars = vars;
+        self.write_record()
     }
 
     /// Opens the instance in `directory`.
@@ -133,7 +162,8 @@ impl Instance {
     }
 
     /// Closes an instance that leaves nothing: its directory moves to `closed/`, so that reports stay readable.
-    pub fn close(self) -> Result<(), JournalError> {
+    /// The lock must be held, and may be: it moves along.
+    pub fn close(&self) -> Result<(), JournalError> {
         let Some(instances) = self.directory.parent() else {
             return Ok(());
         };
@@ -145,7 +175,7 @@ impl Instance {
     }
 
     /// Removes an instance that never changed anything.
-    pub fn discard(self) -> Result<(), JournalError> {
+    pub fn discard(&self) -> Result<(), JournalError> {
         fs_err::remove_dir_all(&self.directory)?;
         Ok(())
     }

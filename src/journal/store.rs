@@ -1,7 +1,7 @@
 //! The state directory: where instances live and how they are found.
 
 use super::{Instance, JournalError};
-use crate::domain::{InstanceId, Inventory};
+use crate::domain::{InstanceId, Inventory, Node};
 use std::fs::DirBuilder;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -54,22 +54,30 @@ impl Store {
         Ok(found)
     }
 
-    /// Returns the open instance that has a node in common with `inventory`.
-    pub fn instance_on(&self, inventory: &Inventory) -> Result<Option<Instance>, JournalError> {
-        let places = |inventory: &Inventory| -> Vec<(String, Option<u16>)> {
-            inventory
-                .nodes
-                .iter()
-                .map(|node| (node.address.clone(), node.login.port))
-                .collect()
+    /// Returns the open instances that have a machine in common with `inventory`, oldest first.
+    pub fn instances_on(&self, inventory: &Inventory) -> Result<Vec<Instance>, JournalError> {
+        let shares = |instance: &Instance| {
+            let ours = &instance.record().inventory.nodes;
+            ours.iter()
+                .any(|node| inventory.nodes.iter().any(|other| may_be_one(node, other)))
         };
-        let wanted = places(inventory);
-        Ok(self.open_instances()?.into_iter().find(|instance| {
-            places(&instance.record().inventory)
-                .iter()
-                .any(|place| wanted.contains(place))
-        }))
+        let mut instances = self.open_instances()?;
+        instances.retain(shares);
+        Ok(instances)
     }
+
+    /// Returns the oldest open instance that has a machine in common with `inventory`.
+    pub fn instance_on(&self, inventory: &Inventory) -> Result<Option<Instance>, JournalError> {
+        Ok(self.instances_on(inventory)?.into_iter().next())
+    }
+}
+
+/// Says whether two nodes may be one machine: it goes by a name and an address, and its public one changes.
+fn may_be_one(node: &Node, other: &Node) -> bool {
+    let places = |node: &Node| [node.address.to_lowercase(), node.private_ip.to_lowercase()];
+    let others = places(other);
+    node.login.port.unwrap_or(22) == other.login.port.unwrap_or(22)
+        && places(node).iter().any(|place| others.contains(place))
 }
 
 /// Creates `directory` and what is missing above it, open to nobody else: outputs tell more than they should.
@@ -91,4 +99,36 @@ pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<(), JournalErro
 /// Makes the entries of `directory` durable.
 pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     fs_err::File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Login, NodeName};
+    use std::collections::BTreeMap;
+
+    fn node(address: &str, private_ip: &str, port: Option<u16>) -> Node {
+        Node {
+            name: NodeName::new("node-0").unwrap(),
+            private_ip: private_ip.to_owned(),
+            address: address.to_owned(),
+            public_address: None,
+            groups: Vec::new(),
+            vars: BTreeMap::new(),
+            login: Login {
+                port,
+                ..Login::default()
+            },
+        }
+    }
+
+    #[test]
+    fn a_machine_is_known_by_its_port_and_any_of_its_addresses() {
+        let ours = node("ec2.example", "10.0.0.10", None);
+        assert!(may_be_one(&ours, &node("EC2.example", "10.9.9.9", Some(22))));
+        assert!(may_be_one(&ours, &node("10.0.0.10", "10.0.0.10", Some(22))));
+        assert!(may_be_one(&ours, &node("new.example", "10.0.0.10", None)));
+        assert!(!may_be_one(&ours, &node("ec2.example", "10.0.0.10", Some(2222))));
+        assert!(!may_be_one(&ours, &node("other.example", "10.0.0.11", None)));
+    }
 }

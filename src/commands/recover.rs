@@ -1,0 +1,312 @@
+//! What an instance owes, read back from the nodes: for a journal that is lost, and for an instance that was opened
+//! elsewhere. A node keeps its baseline and each step's undo from before the step began.
+
+use super::connect::{Connections, Reached};
+use super::failure::Failure;
+use super::opening::new_run_id;
+use crate::domain::{
+    Baseline, Command, Counts, Ending, Event, EventKind, InstanceId, NodeName, State, StepId, StepKey, Undo, Verb,
+};
+use crate::exit::Exit;
+use crate::journal::{EventWriter, Instance};
+use crate::node::{Look, Transport};
+use crate::planner::plan_cleanup;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Prints what the instance's directory "$1" keeps, a line each: time, name, content.
+const READ_BACK: &str = r#"
+cd -- "$1" || exit 1
+for file in baseline.json undo/*.json; do
+    [ -f "$file" ] || continue
+    printf '%s %s %s\n' "$(stat -c %.9Y -- "$file")" "$file" "$(base64 -w0 -- "$file")" || exit 1
+done
+"#;
+
+/// How many bytes of it are read.
+const LARGEST: usize = 32 << 20;
+
+/// How long a run's id is: `20261122-215857-ab12`. A step's undo is called RUN-STEP.
+const RUN_ID: usize = 20;
+
+/// What a node keeps of an instance.
+#[derive(Debug, Default, PartialEq)]
+struct Kept {
+    baseline: Option<Baseline>,
+    /// Exec and undo of each step, in the order in which they began.
+    undo: Vec<(String, Vec<Undo>)>,
+}
+
+/// What became of reading back.
+#[derive(Debug, Default)]
+pub(super) struct Recovered {
+    /// The nodes whose debts stand in the journal again.
+    pub(super) nodes: Vec<NodeName>,
+    /// The nodes that could not be asked, and why.
+    pub(super) unknown: Vec<String>,
+}
+
+/// Returns the nodes of `instance` of which its journal, `events`, cannot prove that nothing is owed there. A journal that
+/// was there from the beginning begins with a run, and knows.
+pub(super) fn unproven(instance: &Instance, events: &[Event]) -> Vec<NodeName> {
+    let begins_with_a_run = matches!(
+        events.first().map(|event| &event.kind),
+        Some(EventKind::RunStarted { plan, .. }) if plan.verb == Verb::Run
+    );
+    if begins_with_a_run {
+        return Vec::new();
+    }
+    let state = State::of(events);
+    let released: BTreeSet<&NodeName> = events
+        .iter()
+        .filter_map(|event| match &event.kind {
+            EventKind::NodeReleased { node } => Some(node),
+            _ => None,
+        })
+        .collect();
+    let names = instance.record().inventory.nodes.iter().map(|node| node.name.clone());
+    names
+        .filter(|name| !released.contains(name) && !state.baselines.contains_key(name))
+        .collect()
+}
+
+/// Says whether `reached` holds the instance `id`; an error where root could not look.
+pub(super) fn holds(reached: &Reached, id: &InstanceId) -> Result<bool, String> {
+    let facts = reached.facts.as_ref().map_err(Clone::clone)?;
+    let instances = facts.instances.as_ref();
+    let instances = instances.ok_or_else(|| "root could not look at /var/lib/labctl there".to_owned())?;
+    Ok(instances.iter().any(|held| held == id.as_str()))
+}
+
+/// Puts into the journal of `instance` what those of `nodes` keep that hold it. Takes the lock.
+pub(super) async fn recover(
+    instance: &Instance,
+    nodes: &[NodeName],
+    connections: &Connections,
+) -> Result<Recovered, Failure> {
+    let id = &instance.record().id;
+    let mut recovered = Recovered::default();
+    let mut kept = BTreeMap::new();
+    for name in nodes {
+        let reached = match connections.nodes.get(name) {
+            Some(Ok(reached)) => reached,
+            Some(Err(error)) => {
+                recovered.unknown.push(format!("{name}: {error}"));
+                continue;
+            }
+            None => {
+                recovered.unknown.push(format!("{name}: it is not in the inventory"));
+                continue;
+            }
+        };
+        match holds(reached, id) {
+            Ok(false) => {}
+            Ok(true) => {
+                let found = read_back(reached.transport.as_ref(), id, name).await?;
+                if found.baseline.is_none() {
+                    // Where not even the baseline got there, no step did.
+                    reached.transport.close_instance(id).await?;
+                }
+                kept.insert(name.clone(), found);
+            }
+            Err(reason) => recovered.unknown.push(format!("{name}: {reason}")),
+        }
+    }
+    let mut journal = instance.writer(new_run_id()?, "cleanup")?;
+    write_down(journal.as_mut(), &mut recovered, kept)?;
+    Ok(recovered)
+}
+
+/// Returns whether the machine that `reached` leads to keeps what the instance `id` did on the node `name`.
+pub(super) async fn is_the_machine(reached: &Reached, id: &InstanceId, name: &NodeName) -> Result<bool, Failure> {
+    if !holds(reached, id).map_err(Failure::could_not_run)? {
+        return Ok(false);
+    }
+    let kept = read_back(reached.transport.as_ref(), id, name).await?;
+    Ok(kept.baseline.is_some())
+}
+
+async fn read_back(transport: &dyn Transport, id: &InstanceId, name: &NodeName) -> Result<Kept, Failure> {
+    let directory = transport.instance_directory(id);
+    let words = ["sh", "-c", READ_BACK, "sh", &directory];
+    let look = Look {
+        command: Command::Argv(words.map(str::to_owned).to_vec()),
+        as_root: true,
+        deadline: Duration::from_secs(60),
+        keep: LARGEST,
+    };
+    let looked = transport.look(&look).await?;
+    let cannot = |reason: &str| {
+        Failure::new(
+            Exit::Left,
+            anyhow::Error::msg(format!(
+                "what {name} keeps in {directory} cannot be read back: {reason}"
+            )),
+        )
+    };
+    if looked.ending != (Ending::Exited { code: 0 }) || looked.dropped > 0 {
+        let said = String::from_utf8_lossy(&looked.stderr).trim().to_owned();
+        return Err(cannot(&format!("{}: {said}", looked.ending)));
+    }
+    let kept = parse(&String::from_utf8_lossy(&looked.stdout)).map_err(|reason| cannot(&reason))?;
+    match &kept.baseline {
+        Some(baseline) if baseline.node != *name => Err(Failure::usage(format!(
+            "the machine called {name} was called {} when instance {id} was opened",
+            baseline.node
+        ))
+        .hint("give every machine the name it had then")),
+        None if !kept.undo.is_empty() => Err(cannot("there is no baseline.json")),
+        _ => Ok(kept),
+    }
+}
+
+/// Reads the lines of [`READ_BACK`].
+fn parse(text: &str) -> Result<Kept, String> {
+    let mut kept = Kept::default();
+    let mut undo = Vec::new();
+    for line in text.lines() {
+        let mut fields = line.splitn(3, ' ');
+        let (Some(time), Some(file), Some(content)) = (fields.next(), fields.next(), fields.next()) else {
+            return Err("the node's answer makes no sense".to_owned());
+        };
+        let content = STANDARD.decode(content).map_err(|error| format!("{file}: {error}"))?;
+        let damaged = |error: serde_json::Error| format!("{file} is not what labctl writes: {error}");
+        if file == "baseline.json" {
+            kept.baseline = Some(serde_json::from_slice(&content).map_err(damaged)?);
+            continue;
+        }
+        let exec = file.trim_start_matches("undo/").trim_end_matches(".json").to_owned();
+        let time: f64 = time.parse().map_err(|_| format!("{file} has no time"))?;
+        let run = exec.get(..RUN_ID).unwrap_or(&exec).to_owned();
+        undo.push((run, time, exec, serde_json::from_slice(&content).map_err(damaged)?));
+    }
+    // Runs are named after the controller's clock; within a run the node's own tells which step was first.
+    undo.sort_by(|a, b| {
+        (&a.0, a.1, &a.2)
+            .partial_cmp(&(&b.0, b.1, &b.2))
+            .unwrap_or(std::cmp::Ordering::Equal)
+    });
+    kept.undo = undo.into_iter().map(|(_, _, exec, undo)| (exec, undo)).collect();
+    Ok(kept)
+}
+
+/// Writes what was read back as a run of its own.
+fn write_down(
+    journal: &mut dyn EventWriter,
+    recovered: &mut Recovered,
+    kept: BTreeMap<NodeName, Kept>,
+) -> Result<(), Failure> {
+    journal.append(EventKind::RunStarted {
+        plan: Box::new(plan_cleanup(&State::default())),
+        labctl_version: env!("CARGO_PKG_VERSION").to_owned(),
+    })?;
+    for (node, kept) in kept {
+        let Some(baseline) = kept.baseline else {
+            journal.append(EventKind::NodeReleased { node })?;
+            continue;
+        };
+        journal.append(EventKind::BaselineTaken { baseline })?;
+        for (exec, undo) in kept.undo {
+            let step = StepId::new(exec.get(RUN_ID + 1..).unwrap_or(&exec));
+            let step = step.map_err(|error| Failure::new(Exit::Left, error))?;
+            journal.append(EventKind::StepStarted {
+                step: StepKey {
+                    step,
+                    node: node.clone(),
+                },
+                exec: Some(exec),
+                undo,
+            })?;
+        }
+        recovered.nodes.push(node);
+    }
+    journal.append(EventKind::RunFinished {
+        verb: Verb::Cleanup,
+        counts: Counts::default(),
+        took: Duration::ZERO,
+    })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::RunId;
+    use crate::journal::MemoryJournal;
+
+    fn line(time: &str, file: &str, content: &str) -> String {
+        format!("{time} {file} {}\n", STANDARD.encode(content))
+    }
+
+    fn undo(path: &str) -> String {
+        format!(r#"[{{"undo":"remove_directory","path":"{path}"}}]"#)
+    }
+
+    fn nothing_of(node: &NodeName) -> Baseline {
+        Baseline {
+            node: node.clone(),
+            containers: BTreeMap::new(),
+            images: BTreeMap::new(),
+            networks: BTreeSet::new(),
+            volumes: BTreeSet::new(),
+            files: BTreeMap::new(),
+        }
+    }
+
+    fn node() -> NodeName {
+        NodeName::new("node-0").unwrap()
+    }
+
+    #[test]
+    fn undo_is_read_back_in_the_order_in_which_the_steps_began() {
+        let baseline = serde_json::to_string(&nothing_of(&node())).unwrap();
+        let text = [
+            line("9.0", "baseline.json", &baseline),
+            line("1.5", "undo/20261122-215857-ab12-second.json", &undo("/b")),
+            line("1.25", "undo/20261122-215857-ab12-first.json", &undo("/a")),
+            line("1.0", "undo/20261122-235857-0000-later.json", &undo("/c")),
+        ]
+        .concat();
+        let kept = parse(&text).unwrap();
+        assert_eq!(kept.baseline, Some(nothing_of(&node())));
+        let mut journal = MemoryJournal::new(RunId::new("run").unwrap());
+        let mut recovered = Recovered::default();
+        write_down(&mut journal, &mut recovered, BTreeMap::from([(node(), kept)])).unwrap();
+        assert_eq!(recovered.nodes, [node()]);
+        let paths = ["/a", "/b", "/c"].map(|path| Undo::RemoveDirectory { path: path.to_owned() });
+        let events = written(&text);
+        assert_eq!(State::of(&events).owed[&node()], paths);
+        assert!(State::of(&events).baselines.contains_key(&node()));
+    }
+
+    /// The events that `text` makes.
+    fn written(text: &str) -> Vec<Event> {
+        struct Gathering(MemoryJournal, Vec<Event>);
+        impl EventWriter for Gathering {
+            fn append(&mut self, kind: EventKind) -> Result<Event, crate::journal::JournalError> {
+                let event = self.0.append(kind)?;
+                self.1.push(event.clone());
+                Ok(event)
+            }
+        }
+        let mut journal = Gathering(MemoryJournal::new(RunId::new("run").unwrap()), Vec::new());
+        let kept = BTreeMap::from([(node(), parse(text).unwrap())]);
+        write_down(&mut journal, &mut Recovered::default(), kept).unwrap();
+        journal.1
+    }
+
+    #[test]
+    fn what_labctl_did_not_write_is_refused() {
+        for text in [
+            "nonsense",
+            &line("1", "baseline.json", "{"),
+            &line("1", "undo/x.json", r#"[{"undo":"what"}]"#),
+            "1 undo/x.json %%%\n",
+        ] {
+            assert!(parse(text).is_err(), "{text:?} was read");
+        }
+        assert_eq!(parse(""), Ok(Kept::default()));
+    }
+}
