@@ -6,6 +6,8 @@ use crate::domain::{InstanceId, shell_quoted};
 use crate::node::printable::printable_line;
 use crate::node::supervisor::{self, directory};
 use crate::node::{Command, Ending, FileWrite, NodeError};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// How long writing one file may take.
@@ -102,17 +104,31 @@ pub(super) async fn keep(link: &Link, root: Root, place: (&str, &str), content: 
         .map(|_| ())
 }
 
-/// Makes the instance's directory and puts the supervisor there.
-pub(super) async fn open_instance(link: &Link, root: Root, directory: &str) -> Result<(), NodeError> {
+/// Makes the instance's `directory` below `parent`, which may hold no other instance, and puts the supervisor there. One
+/// that is there already is not written again: a full disk must not stand in the way of taking things back.
+pub(super) async fn open_instance(link: &Link, root: Root, parent: &str, directory: &str) -> Result<(), NodeError> {
     let program = supervisor::SCRIPT.as_bytes();
+    let mut hash = String::new();
+    for byte in Sha256::digest(program) {
+        // Writing to a String cannot fail.
+        let _ = write!(hash, "{byte:02x}");
+    }
     let text = format!(
         "umask 077\n\
-         for tool in setsid stat mktemp mkfifo head tail grep sed timeout setpriv sync readlink; do\n\
+         for tool in setsid stat mktemp mkfifo head tail grep sed timeout setpriv sync readlink flock sha256sum; do\n\
          command -v $tool >/dev/null || {{ echo \"$tool is missing; install coreutils, grep, sed and util-linux\" >&2; exit 1; }}\n\
          done\n\
          setsid --help 2>&1 | grep -q -- --fork || {{ echo 'setsid is too old: util-linux 2.32 is needed' >&2; exit 1; }}\n\
-         mkdir -p -m 0700 -- {directory} && chmod 0700 -- {directory} || exit 1\n\
-         path={directory}/supervisor mode=0700 length={}\n{WRITE}",
+         mkdir -p -m 0700 -- {parent} && exec 9<{parent} || exit 1\n\
+         flock -w 10 9 || {{ echo 'another labctl is changing {parent}' >&2; exit 1; }}\n\
+         for other in {parent}/*/; do\n\
+         [ \"$other\" = {directory}/ ] || [ ! -d \"$other\" ] || {{ echo \"another labctl has its instance there: ${{other%/}}\" >&2; exit 1; }}\n\
+         done\n\
+         [ -d {directory} ] || mkdir -m 0700 -- {directory} || exit 1\n\
+         chmod 0700 -- {directory} || exit 1\n\
+         exec 9<&-\n\
+         path={directory}/supervisor mode=0700 length={}\n\
+         [ ! -f $path ] || [ \"$(sha256sum <$path)\" != '{hash}  -' ] || exit 0\n{WRITE}",
         program.len()
     );
     let nothing = Command::Argv(Vec::new());

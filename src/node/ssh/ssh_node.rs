@@ -115,7 +115,7 @@ impl Transport for SshNode {
 
     async fn open_instance(&self, instance: &InstanceId) -> Result<(), NodeError> {
         let directory = self.instance_directory(instance);
-        files::open_instance(&self.link, self.root, &directory).await?;
+        files::open_instance(&self.link, self.root, &self.node_directory, &directory).await?;
         *self.instance.lock().unwrap_or_else(PoisonError::into_inner) = Some(instance.clone());
         Ok(())
     }
