@@ -5,6 +5,7 @@ use crate::domain::{InstanceId, NodeName};
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -68,7 +69,7 @@ pub trait OutputSink: Send {
 }
 
 /// A file to be put on a node, atomically: written beside its place, flushed, renamed over it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct FileWrite {
     /// Absolute path, or `~/...` for the login user's home.
     pub path: String,
@@ -78,6 +79,19 @@ pub struct FileWrite {
     pub mode: Option<u32>,
     /// Whether root writes it. The owner of a replaced file stays; a new one belongs to the writer.
     pub as_root: bool,
+}
+
+impl fmt::Debug for FileWrite {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The content may hold secrets.
+        formatter
+            .debug_struct("FileWrite")
+            .field("path", &self.path)
+            .field("bytes", &self.content.len())
+            .field("mode", &self.mode)
+            .field("as_root", &self.as_root)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A local end of a way to something on a node; closes when dropped.
