@@ -42,7 +42,8 @@ say tree "$(first tree --version)"
 say curl "$(first curl --version)"
 say docker_host "$(first "${SHELL:-/bin/sh}" -lc 'printf %s "$DOCKER_HOST"')"
 say free_disk "$(df -Pk /var/lib/docker 2>/dev/null | awk 'NR == 2 { print $4 }')"
-sed -n '/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}DOCKER_OPTS=/p' /etc/default/docker 2>/dev/null |
+options='/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}DOCKER_OPTS=/p'
+{ root sed -n "$options" /etc/default/docker || sed -n "$options" /etc/default/docker; } 2>/dev/null |
     while IFS= read -r line; do say docker_opts "$line"; done
 pid=$(pidof dockerd 2>/dev/null | cut -d' ' -f1)
 if [ -n "$pid" ]; then
