@@ -1,11 +1,12 @@
 //! The plan of `run`.
 
-use super::order::{keep_edges_within, waits_for};
-use super::selection::{PlanError, Selection, find_task, range};
+use super::order::{keep_edges_within, keys, waits_for};
+use super::selection::{PlanError, Range, Selection, find_task, range};
 use crate::domain::{
     Check, Environment, Lab, NodeName, Plan, PlannedLink, PlannedStep, State, Step, StepId, StepKey, StepOnNode, Task,
     TaskId, Verb, WhenDone, Work,
 };
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long a reset may take: an engine's restart is part of it.
@@ -16,15 +17,16 @@ const RESET_DEADLINE: Duration = Duration::from_secs(120);
 pub fn plan_run(lab: &Lab, state: &State, selection: &Selection) -> Result<Plan, PlanError> {
     let wanted = wanted_tasks(lab, state, selection)?;
     let range = range(&lab.into(), selection)?;
-    let mut steps = Vec::new();
-    let mut position = 0;
-    for (index, task) in lab.tasks.iter().enumerate() {
-        for step in &task.steps {
-            if wanted[index] && (range.first..=range.last).contains(&position) {
-                steps.extend(step.on.iter().map(|on| planned(lab, task, step, on)));
-            }
-            position += 1;
-        }
+    let chosen = chosen(lab, &wanted, &range);
+    let with_steps: BTreeSet<TaskId> = chosen
+        .iter()
+        .filter(|(_, step)| !step.on.is_empty())
+        .map(|(task, _)| task.id.clone())
+        .collect();
+    let mut steps: Vec<PlannedStep> = Vec::new();
+    for (task, step) in chosen {
+        let after = waits_for(lab, task, step, &with_steps);
+        steps.extend(step.on.iter().map(|on| planned(task, step, on, after.clone())));
     }
     keep_edges_within(&mut steps);
     if selection.reset_nodes {
@@ -56,7 +58,16 @@ pub fn plan_run(lab: &Lab, state: &State, selection: &Selection) -> Result<Plan,
     })
 }
 
-fn planned(lab: &Lab, task: &Task, step: &Step, on: &StepOnNode) -> PlannedStep {
+/// Returns the steps that are both wanted and in `range`, in the lab's order.
+fn chosen<'a>(lab: &'a Lab, wanted: &[bool], range: &Range) -> Vec<(&'a Task, &'a Step)> {
+    let of_task = |(index, task): (usize, &'a Task)| task.steps.iter().map(move |step| (index, task, step));
+    let all = lab.tasks.iter().enumerate().flat_map(of_task).enumerate();
+    all.filter(|(position, (index, _, _))| wanted[*index] && (range.first..=range.last).contains(position))
+        .map(|(_, (_, task, step))| (task, step))
+        .collect()
+}
+
+fn planned(task: &Task, step: &Step, on: &StepOnNode, after: Vec<StepKey>) -> PlannedStep {
     PlannedStep {
         key: StepKey {
             step: step.id.clone(),
@@ -73,7 +84,7 @@ fn planned(lab: &Lab, task: &Task, step: &Step, on: &StepOnNode) -> PlannedStep 
         checks: on.expect.iter().map(|check| at_home(check, &on.node)).collect(),
         undo: on.undo.clone(),
         when_done: on.when_done,
-        after: waits_for(lab, task, step),
+        after,
     }
 }
 
@@ -103,12 +114,20 @@ fn wanted_tasks(lab: &Lab, state: &State, selection: &Selection) -> Result<Vec<b
                 .steps
                 .iter()
                 .all(|step| step.on.iter().all(|on| !on.action.changes()));
-            if lab.tasks[index].needs.contains(&task.id) && (only_looks || !state.task_passed(&task.id)) {
+            if lab.tasks[index].needs.contains(&task.id) && (only_looks || !has_passed(task, state)) {
                 open.push(needed);
             }
         }
     }
     Ok(wanted)
+}
+
+/// Says whether every step that `task` has now has passed here, also those that no plan had yet.
+fn has_passed(task: &Task, state: &State) -> bool {
+    task.steps
+        .iter()
+        .flat_map(keys)
+        .all(|key| matches!(state.steps.get(&key), Some(Some(outcome)) if outcome.lets_others_go_on()))
 }
 
 /// Puts a reset of every node before everything else on it.
