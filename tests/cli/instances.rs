@@ -22,6 +22,7 @@ fn open(bench: &Bench, id: &str) -> Instance {
         format: JOURNAL_VERSION,
         id: id.clone(),
         lab: "lab2".into(),
+        lab_file: None,
         inventory: inventory(bench),
         vars: std::collections::BTreeMap::new(),
         opened: Timestamp::now(),
