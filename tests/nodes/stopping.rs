@@ -86,23 +86,9 @@ fn a_second_labctl_is_told_who_holds_the_nodes() {
     bench.labctl(&["status"]).assert_exit(0).assert_says(&[&pid]);
 
     // Another state directory, as on another machine: what the node holds tells.
-    let mut other = bench.command(&["run", &lab, "--only", "endless"]);
-    other.arg("--state-dir").arg(bench.path("other"));
-    let elsewhere: Vec<_> = other.get_args().map(|word| word.to_owned()).collect();
-    let state = bench.state().into_os_string();
-    let mut once = std::process::Command::new(other.get_program());
-    let mut skip = false;
-    for (at, word) in elsewhere.iter().enumerate() {
-        skip = !skip && word == "--state-dir" && elsewhere.get(at + 1) == Some(&state);
-        if !skip && *word != state {
-            once.arg(word);
-        }
-    }
-    once.current_dir(bench.path("empty"));
-    Running::spawn(once, Duration::from_secs(60))
-        .wait()
-        .assert_exit(6)
-        .assert_says(&["node-0", "commands-"]);
+    let other = bench.command_with_state(&["run", &lab, "--only", "endless"], &bench.path("other"));
+    let other = Running::spawn(other, Duration::from_secs(60)).wait();
+    other.assert_exit(6).assert_says(&["node-0", "commands-"]);
 
     run.signal("INT");
     run.wait().assert_exit(130);

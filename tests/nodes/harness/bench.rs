@@ -172,6 +172,11 @@ impl Bench {
 
     /// Returns labctl with `arguments`, this test's state directory and inventory, in an empty working directory.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        self.command_with_state(arguments, &self.state())
+    }
+
+    /// Does the same with another state directory.
+    pub fn command_with_state(&self, arguments: &[&str], state: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_labctl"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("LABCTL_") {
@@ -181,7 +186,7 @@ impl Bench {
         command
             .args(arguments)
             .arg("--state-dir")
-            .arg(self.state())
+            .arg(state)
             .arg("--inventory")
             .arg(self.path("inventory.toml"))
             .current_dir(self.path("empty"))
