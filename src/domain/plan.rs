@@ -106,7 +106,7 @@ pub enum Work {
 }
 
 impl Plan {
-    /// Returns the names of the secrets that the plan needs.
+    /// Returns the names of the secrets that the plan needs from outside: those that no step of it captures.
     pub fn secrets(&self) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
         for step in &self.steps {
@@ -117,6 +117,9 @@ impl Plan {
             };
             let holes = step.environment.values().chain(written).flat_map(Text::holes);
             names.extend(holes.filter(|hole| hole.secret).map(|hole| hole.name.clone()));
+        }
+        for capture in self.steps.iter().flat_map(|step| &step.captures) {
+            names.remove(&capture.name);
         }
         names
     }
