@@ -256,6 +256,10 @@ fn next_lines(story: &Story, style: Style) -> Vec<Line> {
             }
         }
         Verb::Cleanup if stopped => commands.push(("labctl cleanup".to_owned(), "goes on")),
+        // What is left is told with this command already; a node that did not answer is not.
+        Verb::Cleanup if failed.is_some() && story.cleanup.ours.is_empty() && story.cleanup.failed.is_empty() => {
+            commands.push(("labctl cleanup".to_owned(), "tries again"));
+        }
         Verb::Cleanup => {}
     }
     command_lines(&commands, style)
