@@ -216,12 +216,16 @@ async fn change(
     };
     let ending = perform(scene, action, &mut output).await;
     let held = output.held();
-    let evidence = CommandEvidence {
+    let mut evidence = CommandEvidence {
         ending,
         stdout: held.stdout,
         stderr: held.stderr,
         complete: held.complete,
     };
+    if captures_a_secret && !learn_secrets(shared, step, &evidence.stdout) {
+        output.hide_stdout();
+        evidence.stdout.clear();
+    }
     let outcome = judge(shared, step, &evidence).await?;
     if captures_a_secret {
         // The record on the node holds the secret in clear; nothing needs it any more.
@@ -234,6 +238,19 @@ async fn change(
         Err(error) => return Ok(not_started(&format!("the output could not be kept: {error}")).into()),
     };
     Ok(Done { outcome, output })
+}
+
+/// Learns the secrets in `stdout`, so that they are masked however the step ends. Says whether all that `step` captures
+/// were found and can be masked; where one was not, it may stand in `stdout` all the same.
+fn learn_secrets(shared: &Shared, step: &PlannedStep, stdout: &[u8]) -> bool {
+    let mut secrets = step.captures.iter().filter(|capture| capture.secret);
+    secrets.all(|capture| match captured(capture, stdout) {
+        Some(text) => {
+            shared.set_value(&capture.name, &text, true);
+            !shared.redactor().text(&text).contains(text.trim())
+        }
+        None => false,
+    })
 }
 
 /// Judges what the action left: its own ending, what is to be captured, its checks.

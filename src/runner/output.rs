@@ -139,6 +139,13 @@ impl StepOutput {
         Ok(records)
     }
 
+    /// Keeps standard output for ever from being shown or written: a secret may stand in it that was not found.
+    pub(super) fn hide_stdout(&mut self) {
+        let note = "(standard output is left out: a secret was to be captured from it and is not there as expected)\n";
+        self.streams[0].held = Held::default();
+        self.streams[0].held.push(note.as_bytes());
+    }
+
     /// Writes what was withheld, now that the secrets in it are known.
     fn release(&mut self) {
         let redactor = self.shared.redactor();
