@@ -80,8 +80,12 @@ impl<'a> Undoing<'a> {
 
     async fn undo(&mut self, undo: &Undo, number: usize) -> Result<(), String> {
         match undo {
-            Undo::RemoveDirectory { path } => self.file_work(directory_work(path), number).await,
+            Undo::RemoveDirectory { path } => {
+                self.refuse_with_our_files_in(path)?;
+                self.file_work(directory_work(path), number).await
+            }
             Undo::RemoveEmptyDirectories { topmost, deepest } => {
+                self.refuse_with_our_files_in(topmost)?;
                 self.file_work(parents_work(topmost, deepest), number).await
             }
             Undo::RestoreFile { path, before, .. } => {
@@ -97,6 +101,21 @@ impl<'a> Undoing<'a> {
             Undo::RemoveImages { references } => self.remove_images(references).await,
             Undo::RemovePrinted { .. } => self.remove_images(&[]).await,
             Undo::Run { command, as_root } => self.command(command.clone(), *as_root, number).await,
+        }
+    }
+
+    /// Refuses to count a directory as removed while a file in it is owed: its own undo has been refused, or has failed.
+    fn refuse_with_our_files_in(&self, directory: &str) -> Result<(), String> {
+        let below = |path: &str| path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
+        let state = self.shared.state();
+        let owed = state.owed.get(&self.step.key.node).into_iter().flatten();
+        let mut files = owed.filter_map(|undo| match undo {
+            Undo::RestoreFile { path, .. } if below(path) => Some(path),
+            _ => None,
+        });
+        match files.next() {
+            Some(file) => Err(format!("{file} is still to be put back")),
+            None => Ok(()),
         }
     }
 
