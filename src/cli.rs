@@ -301,7 +301,7 @@ pub enum Inventory {
     /// Writes an inventory of three nodes from their private addresses.
     Init {
         /// The addresses of node-0, node-1 and node-2.
-        #[arg(num_args = 3, required = true, value_names = ["ADDRESS-0", "ADDRESS-1", "ADDRESS-2"])]
+        #[arg(action = clap::ArgAction::Set, num_args = 3, required = true, value_names = ["ADDRESS-0", "ADDRESS-1", "ADDRESS-2"])]
         addresses: Vec<String>,
 
         /// The login user.

@@ -52,7 +52,7 @@ async fn reach(node: &Node, options: &SshOptions) -> Result<Reached, NodeError> 
 }
 
 /// Returns `problem`, with the node's name before it where it does not tell it itself.
-fn naming(name: &NodeName, problem: &str) -> String {
+pub(super) fn naming(name: &NodeName, problem: &str) -> String {
     if problem.contains(name.as_str()) {
         problem.to_owned()
     } else {

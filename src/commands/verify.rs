@@ -1,7 +1,7 @@
 //! `verify`: looks at what is there, changes nothing, needs no instance.
 
 use super::carry_out::{Carried, carry_out_and_show};
-use super::connect::{Connections, connect};
+use super::connect::{Connections, connect, naming};
 use super::failure::Failure;
 use super::images::BinaryImages;
 use super::opening::new_run_id;
@@ -92,7 +92,7 @@ fn judge(definition: &LabDefinition, names: &[String]) -> Result<(), PlanError> 
 pub(super) fn access(connections: &Connections) -> BTreeMap<NodeName, NodeAccess> {
     let access = |reached: &Result<super::connect::Reached, crate::node::NodeError>| match reached {
         Ok(reached) => NodeAccess::Connected(Arc::clone(&reached.transport)),
-        Err(error) => NodeAccess::Unreachable(error.to_string()),
+        Err(error) => NodeAccess::Unreachable(naming(&error.node, &error.to_string())),
     };
     connections
         .nodes

@@ -53,10 +53,10 @@ pub fn describe_check_kind(kind: &CheckKind) -> String {
             let mut parts = Vec::new();
             parts.extend(mode.map(|mode| format!("has mode {mode:04o}")));
             parts.extend(owner.as_ref().map(|owner| format!("belongs to {owner}")));
-            push_match(&mut parts, "its content", content);
             if parts.is_empty() {
                 parts.push("exists".to_owned());
             }
+            push_match(&mut parts, "its content", content);
             format!("{path} {}", parts.join(", "))
         }
         CheckKind::Http(http) => describe_http(http),

@@ -114,7 +114,14 @@ fn output_lines(ended: &Ended, output_root: Option<&str>, style: Style) -> Vec<L
     let mut lines = Vec::new();
     let shown = ended.tail.len() as u64;
     let margin = " ".repeat(INDENT);
-    if shown > 0 {
+    // What could not be undone has been told, with why.
+    let told = |line: &String| {
+        ended
+            .undos_failed
+            .iter()
+            .any(|(undo, reason)| *line == format!("{undo}: {reason}"))
+    };
+    if shown > 0 && !ended.tail.iter().all(told) {
         let title = if ended.lines > shown {
             format!("the last {shown} of {} lines", ended.lines)
         } else {

@@ -166,7 +166,7 @@ async fn look_once(shared: &Shared, step: &PlannedStep, check: &Check, command: 
     let node = check.on.as_ref().unwrap_or(&step.key.node);
     let transport = match shared.access(node) {
         NodeAccess::Connected(transport) => transport,
-        NodeAccess::Unreachable(reason) => return Look::CannotTell(format!("{node}: {reason}")),
+        NodeAccess::Unreachable(reason) => return Look::CannotTell(reason),
     };
     let probes = match probes_for(&check.kind, &values) {
         Ok(probes) => probes,
