@@ -161,6 +161,7 @@ pub fn code(output: &Output) -> i32 {
 fn neutral(text: &str, directory: &Path) -> String {
     let mut text = text.replace(&directory.display().to_string(), "[DIR]");
     for (pattern, name) in [
+        (r"\b\d{8}-\d{6}-[0-9a-f]{4}\b", "[RUN]"),
         (r"\b\d{4}-\d\d-\d\dT[0-9:.]+Z", "[TIME]"),
         (r"\b\d+ m \d+ s\b|\b\d+(\.\d+)? (ms|s)\b", "[TOOK]"),
         (r"process \d+", "process [PID]"),

@@ -1,8 +1,11 @@
 //! The whole binary, as its users meet it: exit code, standard output and standard error of one run in one snapshot.
 //!
-//! No test here reaches a node, an engine or the network beyond closed ports of loopback; `tests/cli_nodes.rs` has the
-//! ones that need real nodes.
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+//! No test here reaches a node, an engine or the network beyond closed ports of loopback, save those of `nodes`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails where it stands, and says when it did nothing"
+)]
 
 mod bad_inventories;
 mod bad_labs;
@@ -12,6 +15,7 @@ mod engine;
 mod help;
 mod instances;
 mod listings;
+mod nodes;
 mod output;
 
 /// Compares a text with its snapshot, which bears the name of the test.
