@@ -62,7 +62,7 @@ fn a_lock_whose_holder_died_is_free() {
 }
 
 #[test]
-fn an_instance_where_nothing_happened_yet_is_shown_and_cleaned_up() {
+fn an_instance_whose_journal_is_empty_is_shown_and_kept_while_its_nodes_are_silent() {
     let bench = Bench::new();
     let _instance = open(&bench, "lab2-0badcafe");
     assert_says!("new_instance_status", bench, ["status"]);
