@@ -35,7 +35,7 @@ impl Disk {
         let mut disk = Self {
             entries: BTreeMap::from([("/".to_owned(), Entry::Directory)]),
         };
-        for path in ["/home/ubuntu", "/etc/default", "/etc/docker"] {
+        for path in ["/home/ubuntu", "/etc/default", "/etc/docker", "/opt", "/var/lib"] {
             disk.make_directory(path);
         }
         disk.write("/etc/default/docker", b"# DOCKER_OPTS\n", None);
@@ -91,7 +91,11 @@ impl Disk {
         if text.contains("while d=$(dirname") {
             return Some(FakeAnswer::exited(0).stdout(self.topmost_missing(last)));
         }
-        if text.contains("labctl-restored") || text.contains("cp -p --") {
+        if text.contains("while rmdir --") {
+            self.remove_empty(before_last?, last);
+            return Some(FakeAnswer::exited(0));
+        }
+        if text.contains("cp -p --") {
             return Some(self.copy(before_last?, last));
         }
         match words.as_slice() {
@@ -129,6 +133,21 @@ impl Disk {
             topmost = parent(topmost);
         }
         topmost.to_owned()
+    }
+
+    fn remove_empty(&mut self, topmost: &str, deepest: &str) {
+        let mut path = deepest;
+        loop {
+            let below = format!("{path}/");
+            if self.entries.keys().any(|entry| entry.starts_with(&below)) {
+                return;
+            }
+            self.remove(path);
+            if path == topmost {
+                return;
+            }
+            path = parent(path);
+        }
     }
 
     fn copy(&mut self, from: &str, to: &str) -> FakeAnswer {

@@ -148,7 +148,8 @@ impl Transport for Machine {
 
     async fn close_instance(&self, instance: &InstanceId) -> Result<(), NodeError> {
         self.way()?;
-        self.disk(|disk| disk.remove(&self.fake.instance_directory(instance)));
+        // The parent goes as well where nothing else is in it.
+        self.disk(|disk| disk.remove("/var/lib/labctl"));
         self.fake.close_instance(instance).await
     }
 

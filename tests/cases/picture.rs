@@ -20,7 +20,7 @@ pub fn picture(ran: &Ran) -> String {
 fn redact(event: &mut Value) {
     let fields = event.as_object_mut().unwrap();
     for name in ["at", "run", "took", "labctl_version", "baseline"] {
-        fields.remove(name);
+        fields.shift_remove(name);
     }
     if let Some(plan) = fields.get_mut("plan") {
         let steps = plan["steps"].as_array().unwrap();

@@ -156,7 +156,8 @@ impl Stage {
         (watching.join().unwrap(), result)
     }
 
-    fn engine_input(&self, plan: &Plan, id: RunId) -> Run {
+    /// Returns what the runner is given for `plan`.
+    pub fn engine_input(&self, plan: &Plan, id: RunId) -> Run {
         let changes = plan.verb != Verb::Verify;
         let nodes = self.machines.iter().map(|(name, machine)| {
             let access = if self.unreachable.contains(name) {
@@ -180,7 +181,8 @@ impl Stage {
             state,
             images: Arc::new(Archives),
             keep_going: self.keep_going,
-            stop: self.stop.clone(),
+            // A run that lost its journal cancels what it was given; the next one must not find it cancelled.
+            stop: self.stop.child_token(),
         }
     }
 }
@@ -190,6 +192,7 @@ fn record() -> InstanceRecord {
         format: JOURNAL_VERSION,
         id: InstanceId::new("demo-1").unwrap(),
         lab: "demo".to_owned(),
+        lab_file: None,
         inventory: Inventory {
             source: "a test".to_owned(),
             nodes: Vec::new(),
