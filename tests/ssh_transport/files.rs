@@ -1,6 +1,7 @@
 //! Files that are written and kept.
 
 use crate::server::{Server, instance};
+use labctl::domain::InstanceId;
 use labctl::node::{FileWrite, NodeErrorKind, Transport};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -130,4 +131,34 @@ async fn what_is_kept_is_private_to_the_instance() {
     assert_eq!(fs::read(&path).unwrap(), b"two");
     node.close_instance(&instance()).await.unwrap();
     assert!(!server.path("labctl").exists());
+}
+
+#[tokio::test]
+async fn a_node_holds_one_instance_at_a_time() {
+    let server = Server::start();
+    let node = server.open().await;
+    let other = InstanceId::new("other").unwrap();
+    let error = node.open_instance(&other).await.unwrap_err();
+    assert!(
+        error.message.contains("another labctl has its instance there"),
+        "{error}"
+    );
+    assert!(!server.path("labctl/other").exists());
+    node.close_instance(&instance()).await.unwrap();
+    node.open_instance(&other).await.unwrap();
+    assert!(server.path("labctl/other/supervisor").exists());
+}
+
+#[tokio::test]
+async fn a_supervisor_that_is_there_is_not_written_again_and_another_one_is_replaced() {
+    let server = Server::start();
+    let node = server.open().await;
+    let path = server.path("labctl/test/supervisor");
+    let first = fs::metadata(&path).unwrap().ino();
+    node.open_instance(&instance()).await.unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().ino(), first);
+    let content = fs::read(&path).unwrap();
+    fs::write(&path, "#!/bin/sh").unwrap();
+    node.open_instance(&instance()).await.unwrap();
+    assert_eq!(fs::read(&path).unwrap(), content);
 }
