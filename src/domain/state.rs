@@ -80,6 +80,8 @@ impl State {
                 if let Some(owed) = self.owed.get_mut(&step.node) {
                     owed.retain(|entry| entry != undo);
                 }
+                // What a step made may be gone now, so it counts as done no more.
+                self.steps.retain(|done, _| done.node != step.node);
             }
             EventKind::NodeReleased { node } => {
                 self.baselines.remove(node);

@@ -212,3 +212,70 @@ fn a_cleanup_compares_every_node_that_was_touched_even_where_nothing_is_owed() {
     state.baselines.insert(baseline.node.clone(), baseline);
     assert_eq!(keys(&plan_cleanup(&state)), "compare-baseline@1");
 }
+
+fn state_after(kinds: Vec<EventKind>) -> State {
+    let mut state = State::default();
+    for (index, kind) in kinds.into_iter().enumerate() {
+        state.apply(&Event {
+            index: index as u64,
+            at: "2026-01-01T00:00:00Z".parse().unwrap(),
+            run: RunId::new("run-1").unwrap(),
+            kind,
+        });
+    }
+    state
+}
+
+fn key(id: &str) -> StepKey {
+    StepKey {
+        step: StepId::new(id).unwrap(),
+        node: super::labs::node("node-0"),
+    }
+}
+
+fn passed(id: &str) -> EventKind {
+    EventKind::StepFinished {
+        step: key(id),
+        outcome: Outcome::Passed,
+        took: Duration::ZERO,
+        output: Vec::new(),
+    }
+}
+
+#[test]
+fn a_task_of_which_a_part_was_run_has_not_passed() {
+    let part = plan_run(&demo(), &State::default(), &selection("until", "a")).unwrap();
+    let state = state_after(vec![
+        EventKind::RunStarted {
+            plan: Box::new(part),
+            labctl_version: String::new(),
+        },
+        passed("look"),
+        passed("a"),
+    ]);
+    let plan = plan_run(&demo(), &state, &selection("task", "two")).unwrap();
+    assert_eq!(keys(&plan), "look@0 a@0 b@0 c@0 c@1");
+}
+
+#[test]
+fn a_task_of_which_a_part_was_taken_back_has_not_passed() {
+    let undone = EventKind::Undone {
+        step: key("undo-files"),
+        undo: labctl::domain::Undo::RemoveDirectory { path: "/x/y".into() },
+        failed: None,
+    };
+    let state = state_after(vec![passed("a"), passed("b"), undone]);
+    let plan = plan_run(&demo(), &state, &selection("task", "two")).unwrap();
+    assert_eq!(keys(&plan), "look@0 a@0 b@0 c@0 c@1");
+}
+
+#[test]
+fn a_needed_task_without_steps_passes_on_what_it_waits_for() {
+    let lab = lab(vec![
+        task("first", &[], vec![step("a", "node-0", "a")]),
+        task("empty", &["first"], vec![]),
+        task("last", &["empty"], vec![step("b", "node-1", "b")]),
+    ]);
+    let plan = plan_run(&lab, &State::default(), &Selection::default()).unwrap();
+    assert_eq!(plan.steps[1].after, [key("a")]);
+}
