@@ -54,7 +54,7 @@ Examples:
   labctl cleanup --inventory aws.toml     the one on these machines
   labctl cleanup --instance lab2-1a2b3c4d
 
-It needs the instance's journal, not the lab file, and can be repeated until nothing is left.";
+It needs no lab file, reads what is owed from the nodes where the journal is lost, and can be repeated.";
 
 const INVENTORY_EXAMPLES: &str = "\
 Examples:

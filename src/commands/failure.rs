@@ -90,8 +90,7 @@ impl From<JournalError> for Failure {
             ),
             JournalError::Damaged { .. } => (
                 Exit::CouldNotRun,
-                "without it `labctl cleanup` cannot know what to take back: restore it, or put the nodes back by hand \
-                 as the README says and remove its directory",
+                "move the file away, then run `labctl cleanup` (--inventory FILE): it reads what is owed from the nodes themselves",
             ),
         };
         Self::new(exit, error).hint(hint)
