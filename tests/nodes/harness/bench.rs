@@ -133,7 +133,7 @@ impl Bench {
         for (node, before) in self.nodes.iter().zip(&self.before) {
             let now = Snapshot::of(node);
             if node.name == name {
-                now.without("engine ").assert_same_as(&before.without("engine "), name);
+                now.without_start().assert_same_as(&before.without_start(), name);
             } else {
                 now.assert_same_as(before, &node.name);
             }
