@@ -20,8 +20,15 @@ while d=$(dirname -- "$p"); [ ! -e "$d" ] && [ ! -L "$d" ]; do p=$d; done
 printf '%s' "$p"
 "#;
 
-/// Keeps a copy of the file "$1" as "$2", with owner, mode and times, on disk before it returns.
-const BACK_UP: &str = r#"mkdir -p -- "${2%/*}" && cp -p -- "$1" "$2" && sync -- "$2" "${2%/*}""#;
+/// Keeps a copy of the file "$1" as "$2", with owner, mode and times, on disk before it returns. A part of a copy does not
+/// stay: it would fill the disk that was too small for it, and leave no room for the words that say so.
+const BACK_UP: &str = r#"
+mkdir -p -- "${2%/*}" || exit 1
+said=$(cp -p -- "$1" "$2" 2>&1 && sync -- "$2" "${2%/*}" 2>&1) && exit 0
+rm -f -- "$2"
+printf '%s\n' "$said" >&2
+exit 1
+"#;
 
 /// How long a look or a backup may take.
 const QUICK: Duration = Duration::from_secs(30);
