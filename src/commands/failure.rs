@@ -90,7 +90,7 @@ impl From<JournalError> for Failure {
             ),
             JournalError::Damaged { .. } => (
                 Exit::CouldNotRun,
-                "move the file away, then run `labctl cleanup` (--inventory FILE): it reads what is owed from the nodes themselves",
+                "move the file away: `labctl cleanup --inventory FILE` then asks the nodes themselves what is owed there",
             ),
         };
         Self::new(exit, error).hint(hint)

@@ -1,7 +1,7 @@
 //! What an instance owes, read back from the nodes: for a journal that is lost, and for an instance that was opened
 //! elsewhere. A node keeps its baseline and each step's undo from before the step began.
 
-use super::connect::{Connections, Reached};
+use super::connect::{Connections, Reached, naming};
 use super::failure::Failure;
 use super::opening::new_run_id;
 use crate::domain::{
@@ -93,7 +93,7 @@ pub(super) async fn recover(
         let reached = match connections.nodes.get(name) {
             Some(Ok(reached)) => reached,
             Some(Err(error)) => {
-                recovered.unknown.push(format!("{name}: {error}"));
+                recovered.unknown.push(naming(name, &error.to_string()));
                 continue;
             }
             None => {

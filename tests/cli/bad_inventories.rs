@@ -121,6 +121,7 @@ fn no_inventory_is_written_that_could_not_be_read() {
 #[case("run", &["run"])]
 #[case("plan", &["plan"])]
 #[case("verify", &["verify"])]
+#[case("cleanup", &["cleanup"])]
 #[case("check", &["inventory", "check"])]
 #[case("check_json", &["inventory", "check", "--json"])]
 fn nodes_that_do_not_answer_are_named_together(#[case] name: &str, #[case] arguments: &[&str]) {

@@ -13,7 +13,6 @@ use rstest::rstest;
 #[case("unknown_variable", &["run", "--var", "dockchat_repositry=x"])]
 #[case("variable_without_value", &["run", "--var", "dockchat_repo"])]
 #[case("unknown_ssh_node", &["ssh", "node-7"])]
-#[case("unknown_instance", &["cleanup", "--instance", "lab2-00000000"])]
 fn what_is_not_there_is_told_with_what_is(#[case] name: &str, #[case] arguments: &[&str]) {
     let bench = Bench::new();
     let said = bench.says(&[arguments, &["--inventory", "closed"]].concat());

@@ -12,7 +12,6 @@ use rstest::rstest;
 #[case("status_with_nothing_open", &["status"])]
 #[case("status_with_nothing_open_json", &["status", "--json"])]
 #[case("cleanup_with_nothing_open", &["cleanup"])]
-#[case("cleanup_of_machines_without_instance", &["cleanup", "--inventory", "closed"])]
 #[case("inventory_init", &["inventory", "init", "10.0.0.10", "node-b.internal", "fd00::12", "--user", "admin"])]
 fn listings(#[case] name: &str, #[case] arguments: &[&str]) {
     assert_says!(name, Bench::new(), arguments);

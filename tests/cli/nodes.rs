@@ -196,6 +196,21 @@ fn something_of_ours_that_is_left_is_4_until_it_is_gone(#[case] name: &str, #[ca
 }
 
 #[test]
+fn a_lost_journal_is_made_up_for_by_the_nodes() {
+    let Some(lab) = Lab::new() else { return };
+    assert_eq!(code(&lab.run_lab(&[])), 0);
+    let mut instances = fs::read_dir(lab.bench.state().join("instances")).unwrap().flatten();
+    let journal = instances.next().unwrap().path().join("journal.jsonl");
+    fs::write(&journal, "{}\n{}\n").unwrap();
+    let output = lab.run(&["cleanup"]);
+    assert_eq!(code(&output), 3, "{output:?}");
+    fs::remove_file(journal).unwrap();
+    let output = lab.run(&["cleanup", "--inventory", "nodes"]);
+    assert_eq!(code(&output), 0, "{}", lab.shown(&output));
+    lab.assert_nothing_is_left();
+}
+
+#[test]
 fn nodes_that_another_labctl_owes_something_are_6() {
     let Some(lab) = Lab::new() else { return };
     assert_eq!(code(&lab.run_lab(&[])), 0);
