@@ -5,6 +5,7 @@ use super::{InstanceLock, JournalError};
 use crate::domain::{Event, EventKind, RunId};
 use jiff::Timestamp;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Makes events durable, one after the other.
@@ -54,6 +55,10 @@ impl EventWriter for JournalWriter {
         line.push(b'\n');
         self.file.write_all(&line)?;
         self.file.sync_data()?;
+        if self.file.metadata()?.nlink() == 0 {
+            // Writing goes on working on a file that was removed, but nobody could ever read it.
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the journal was removed while it was in use").into());
+        }
         self.next_index += 1;
         Ok(event)
     }

@@ -158,7 +158,7 @@ pub trait Transport: Send + Sync {
     /// Removes the output, not the outcome, from the record of `exec` on the node: for output that held a secret.
     async fn forget_output(&self, exec: &str) -> Result<(), NodeError>;
 
-    /// Returns the ids, 12 to 64 hex digits, that the recorded execs called `exec` (or `exec-...`) printed.
+    /// Returns the ids, 12 to 64 hex digits, that the recorded exec called `exec` printed.
     async fn printed_ids(&self, exec: &str) -> Result<Vec<String>, NodeError>;
 
     /// Kills the process groups of all execs of the open instance that still run on the node, and waits until they are

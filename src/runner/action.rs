@@ -120,6 +120,7 @@ impl Scene<'_> {
     }
 
     async fn exec(&self, request: &ExecRequest, output: &mut StepOutput) -> Result<Ending, Ending> {
+        self.go_on()?;
         let ended = self.transport.exec(request, output, &self.shared.stop);
         match timeout(request.deadline + GRACE, ended).await {
             Ok(ending) => Ok(ending?),
@@ -127,6 +128,14 @@ impl Scene<'_> {
                 reason: "the node did not say in time how it ended".to_owned(),
             }),
         }
+    }
+
+    /// Refuses to begin anything more once the run is stopping: its journal may be lost.
+    fn go_on(&self) -> Result<(), Ending> {
+        if self.shared.stop.is_cancelled() {
+            return Err(Ending::Cancelled);
+        }
+        Ok(())
     }
 
     /// Runs a command of our own as part of the action.
@@ -196,6 +205,7 @@ impl Scene<'_> {
                 mode,
                 as_root: self.step.as_root,
             };
+            self.go_on()?;
             self.transport.write_file(&write).await?;
             output.say(&format!("{path} ({size} bytes)"));
         }
@@ -259,12 +269,13 @@ impl Scene<'_> {
         };
         let stopped = self.shared.stop.cancelled();
         tokio::select! {
+            biased;
+            () = stopped => Ok(Ending::Cancelled),
             done = timeout(self.step.timeout, work) => match done {
                 Ok(Ok(())) => Ok(Ending::Exited { code: 0 }),
                 Ok(Err(fault)) => Err(fault.into()),
                 Err(_) => Ok(Ending::TimedOut { after: self.step.timeout }),
             },
-            () = stopped => Ok(Ending::Cancelled),
         }
     }
 }

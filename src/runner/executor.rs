@@ -5,13 +5,14 @@ use super::baseline::take_baseline;
 use super::checks::{holds_already, judge_checks};
 use super::output::StepOutput;
 use super::reports::JournalLost;
+use super::reset::reset_node;
 use super::shared::{NodeAccess, Shared};
-use super::undo::{compare_baseline, reset_node, undo_all};
+use super::undo::{compare_baseline, undo_all};
 use super::undo_steps::{Refusal, plan_undo};
 use crate::check::CommandEvidence;
 use crate::domain::{
-    Action, Capture, CaptureFrom, CheckKind, Ending, EventKind, Outcome, OutputRecord, PlannedStep, SkipReason,
-    WhenDone, Work,
+    Action, Capture, CaptureFrom, CheckKind, Ending, EventKind, Outcome, OutputRecord, PlannedStep, ProbeError,
+    Redactor, SkipReason, WhenDone, Work,
 };
 use crate::node::Transport;
 use regex::RegexBuilder;
@@ -144,6 +145,7 @@ async fn prepare(
             let paths = shared.paths.get(node).map(Vec::as_slice).unwrap_or_default();
             let baseline = match take_baseline(transport, paths).await {
                 Ok(baseline) => baseline,
+                Err(ProbeError::Unreachable { reason, .. }) => return Ok(Err(Outcome::LostConnection { reason })),
                 Err(error) => return Ok(Err(not_started(&format!("the baseline could not be taken: {error}")))),
             };
             shared
@@ -159,8 +161,9 @@ async fn prepare(
     let ready = async {
         transport.open_instance(instance).await?;
         transport.stop_execs().await?;
-        // Later on it is there already, and a node whose disk is full must still be cleaned up.
-        if is_new {
+        // Whatever is changed needs it there, also where labctl died before it was. Cleanup does not: a node whose disk is
+        // full must still be cleaned up.
+        if is_new || matches!(step.work, Work::Action(_)) {
             transport.keep("baseline.json", &kept).await
         } else {
             Ok(())
@@ -216,17 +219,23 @@ async fn change(
     };
     let ending = perform(scene, action, &mut output).await;
     let held = output.held();
-    let mut evidence = CommandEvidence {
+    let evidence = CommandEvidence {
         ending,
         stdout: held.stdout,
         stderr: held.stderr,
         complete: held.complete,
     };
-    if captures_a_secret && !learn_secrets(shared, step, &evidence.stdout) {
-        output.hide_stdout();
-        evidence.stdout.clear();
-    }
-    let outcome = judge(shared, step, &evidence).await?;
+    let outcome = match learn_secrets(shared, step, &evidence.stdout) {
+        Ok(()) => judge(shared, step, &evidence).await?,
+        Err(reason) => {
+            // No check may quote an output that has an unknown secret in it.
+            output.hide_stdout();
+            match &evidence.ending {
+                Ending::Exited { code: 0 } => Outcome::CannotTell { reason },
+                ending => ending.clone().into(),
+            }
+        }
+    };
     if captures_a_secret {
         // The record on the node holds the secret in clear; nothing needs it any more.
         if let Err(error) = transport.forget_output(&exec).await {
@@ -238,19 +247,6 @@ async fn change(
         Err(error) => return Ok(not_started(&format!("the output could not be kept: {error}")).into()),
     };
     Ok(Done { outcome, output })
-}
-
-/// Learns the secrets in `stdout`, so that they are masked however the step ends. Says whether all that `step` captures
-/// were found and can be masked; where one was not, it may stand in `stdout` all the same.
-fn learn_secrets(shared: &Shared, step: &PlannedStep, stdout: &[u8]) -> bool {
-    let mut secrets = step.captures.iter().filter(|capture| capture.secret);
-    secrets.all(|capture| match captured(capture, stdout) {
-        Some(text) => {
-            shared.set_value(&capture.name, &text, true);
-            !shared.redactor().text(&text).contains(text.trim())
-        }
-        None => false,
-    })
 }
 
 /// Judges what the action left: its own ending, what is to be captured, its checks.
@@ -270,7 +266,7 @@ async fn judge(shared: &Shared, step: &PlannedStep, evidence: &CommandEvidence) 
     if evidence.ending == (Ending::Exited { code: 0 }) {
         for capture in &step.captures {
             let Some(text) = captured(capture, &evidence.stdout) else {
-                let reason = format!("the output has no value for `{}`", capture.name);
+                let reason = no_value(capture);
                 return Ok(Outcome::CannotTell { reason });
             };
             // A value with a secret in it is one, whatever the lab says.
@@ -293,6 +289,25 @@ async fn judge(shared: &Shared, step: &PlannedStep, evidence: &CommandEvidence) 
         .event(EventKind::ChecksStarted { step: step.key.clone() })
         .await?;
     judge_checks(shared, step, Some(evidence)).await
+}
+
+/// Takes the secrets that `step` captures out of what it printed, whatever its end was: only a known one can be masked.
+fn learn_secrets(shared: &Shared, step: &PlannedStep, stdout: &[u8]) -> Result<(), String> {
+    for capture in step.captures.iter().filter(|capture| capture.secret) {
+        let text = captured(capture, stdout).ok_or_else(|| no_value(capture))?;
+        if !Redactor::can_mask(&text) {
+            return Err(format!(
+                "the value for `{}` is too short to be kept secret",
+                capture.name
+            ));
+        }
+        shared.set_value(&capture.name, &text, true);
+    }
+    Ok(())
+}
+
+fn no_value(capture: &Capture) -> String {
+    format!("the output has no value for `{}`", capture.name)
 }
 
 fn captured(capture: &Capture, stdout: &[u8]) -> Option<String> {

@@ -13,6 +13,7 @@ mod notices;
 mod output;
 mod ownership;
 mod reports;
+mod reset;
 mod shared;
 mod stand_in;
 mod undo;

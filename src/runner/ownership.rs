@@ -48,6 +48,12 @@ impl Proofs {
         proofs
     }
 
+    /// Takes `images` for ours from now on, also without the tag that proves it.
+    pub(super) fn remember(&mut self, images: impl IntoIterator<Item = String>) {
+        let digits = |id: String| id.strip_prefix("sha256:").map(str::to_owned).unwrap_or(id);
+        self.printed.extend(images.into_iter().map(digits));
+    }
+
     fn was_printed(&self, id: &str) -> bool {
         let digits = id.strip_prefix("sha256:").unwrap_or(id);
         // Every printed id has at least 12 digits, so the candidates are the entries from there up to the whole id.
@@ -230,4 +236,21 @@ fn without_foundations(mut ours: BTreeSet<String>, contents: &EngineContents) ->
 /// Says whether `name` is one that an engine gave to a volume that nobody named.
 fn is_anonymous(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Returns those of `ours` that no other image stands on.
+pub(super) fn leaves<'a>(ours: &BTreeSet<String>, contents: &'a EngineContents) -> Vec<&'a ImageSeen> {
+    let images = contents.images.iter();
+    let parents: BTreeSet<&str> = images.clone().filter_map(|image| image.parent.as_deref()).collect();
+    images
+        .filter(|image| ours.contains(&image.id) && !parents.contains(image.id.as_str()))
+        .collect()
+}
+
+/// Returns what an engine must be asked to remove before `image` is gone: one with several tags does not go by its id.
+pub(super) fn names(image: &ImageSeen) -> Vec<&str> {
+    match image.tags.as_slice() {
+        [] | [_] => vec![&image.id],
+        tags => tags.iter().map(String::as_str).collect(),
+    }
 }

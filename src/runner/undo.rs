@@ -4,13 +4,13 @@ use super::baseline::{EngineContents, as_baseline, engine_contents, files_again}
 use super::engine::{Engine, EngineFault};
 use super::executor::Done;
 use super::output::StepOutput;
-use super::ownership::Proofs;
+use super::ownership::{Proofs, leaves, names};
 use super::reports::JournalLost;
 use super::shared::Shared;
 use super::undo_files::{FileWork, directory_work, file_work, parents_work, written_hashes};
-use super::undo_steps::Complaint;
+use super::undo_steps::{Complaint, Heard};
 use crate::domain::{Baseline, Command, Ending, EventKind, Outcome, PlannedStep, Undo, familiar_reference};
-use crate::node::{ExecId, ExecRequest, OutputSink, Stream, Transport};
+use crate::node::{ExecId, ExecRequest, Transport};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +21,6 @@ const SETTLE: Duration = Duration::from_secs(30);
 
 /// How long one command of an undo may take.
 const UNDO_COMMAND: Duration = Duration::from_secs(120);
-
-/// Removes what runs and what is not default on a node, as `--reset-nodes` asks.
-const RESET_OPTIONS: &str = r"
-f=/etc/default/docker
-grep -Eq '^[[:space:]]*(export[[:space:]]+)?DOCKER_OPTS=' $f 2>/dev/null || exit 0
-sed -i -E 's/^([[:space:]]*(export[[:space:]]+)?DOCKER_OPTS=)/#\1/' $f && service docker restart
-";
 
 struct Undoing<'a> {
     shared: &'a Arc<Shared>,
@@ -180,10 +173,23 @@ impl<'a> Undoing<'a> {
     /// Removes the tags in `references` and then every image that is ours, those without children first.
     async fn remove_images(&mut self, references: &[String]) -> Result<(), String> {
         let engine = self.engine().await?;
+        let mut proofs = self.proofs().await?;
+        // A tag that is taken away was the proof for its image and the layers below, so what is ours is noted down before.
+        proofs.remember(proofs.images(&self.contents().await?, &self.baseline));
+        let mut refused = BTreeSet::new();
         for reference in references {
-            self.take_tag_back(&engine, &familiar_reference(reference)).await?;
+            let tag = familiar_reference(reference);
+            refused.extend(self.take_tag_back(&engine, &tag).await.err());
         }
-        let proofs = self.proofs().await?;
+        refused.extend(self.remove_our_images(&engine, &proofs).await.err());
+        if refused.is_empty() {
+            Ok(())
+        } else {
+            Err(refused.into_iter().collect::<Vec<_>>().join("; "))
+        }
+    }
+
+    async fn remove_our_images(&mut self, engine: &Engine, proofs: &Proofs) -> Result<(), String> {
         loop {
             let contents = self.contents().await?;
             let mut faults = Vec::new();
@@ -194,10 +200,12 @@ impl<'a> Undoing<'a> {
             }
             let ours = proofs.images(&contents, &self.baseline);
             let mut progress = false;
-            for id in leaves(&ours, &contents) {
-                match engine.remove_image(&id).await {
-                    Ok(()) => progress = true,
-                    Err(fault) => faults.push(fault),
+            for image in leaves(&ours, &contents) {
+                for name in names(image) {
+                    match engine.remove_image(name).await {
+                        Ok(()) => progress = true,
+                        Err(fault) => faults.push(fault),
+                    }
                 }
             }
             if ours.is_empty() || !progress {
@@ -213,35 +221,36 @@ impl<'a> Undoing<'a> {
             .images
             .iter()
             .find(|image| image.tags.iter().any(|found| found == tag));
-        let before = self
-            .baseline
-            .images
-            .iter()
-            .find(|(_, tags)| tags.contains(tag))
-            .map(|(id, _)| id);
-        let before = before.filter(|id| contents.images.iter().any(|image| image.id == **id));
-        let done = match (before, now) {
-            (Some(before), Some(now)) if now.id == *before => Ok(()),
-            (Some(before), now) => {
-                self.output.say(&format!("giving the tag {tag} back to {before}"));
-                // Untagged first, the image that has it now goes with its last tag; re-tagged, it would stay without a name.
-                let freed = match now {
-                    Some(now) if !self.baseline.images.contains_key(&now.id) => engine.remove_image(tag).await,
-                    _ => Ok(()),
-                };
-                match freed {
-                    Ok(()) => engine.tag(before, tag).await,
-                    Err(fault) => Err(fault),
-                }
+        let is_there = |id: &String| contents.images.iter().any(|image| image.id == *id);
+        let mut images = self.baseline.images.iter();
+        let before = images.find(|(id, tags)| tags.contains(tag) && is_there(id));
+        let before = before.map(|(id, _)| id.clone());
+        if let Some(now) = now {
+            if before.as_ref() == Some(&now.id) || self.is_in_baseline(&now.id, tag) {
+                return Ok(());
             }
-            (None, Some(now)) if self.is_in_baseline(&now.id, tag) => Ok(()),
-            (None, Some(_)) => {
-                self.output.say(&format!("removing image {tag}"));
-                engine.remove_image(tag).await
+            self.take_tag_away(engine, tag, &now.id, before.is_some()).await?;
+        }
+        if let Some(before) = before {
+            self.output.say(&format!("giving the tag {tag} back to {before}"));
+            engine.tag(&before, tag).await.map_err(|fault| fault.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Removes `tag`, and with it the image `id` where nothing else holds that. A tag that goes back to another image is
+    /// removed only from one that is new: that would stay without a name otherwise.
+    async fn take_tag_away(&mut self, engine: &Engine, tag: &str, id: &str, goes_back: bool) -> Result<(), String> {
+        match self.baseline.images.get(id) {
+            Some(_) if goes_back => return Ok(()),
+            Some(tags) if tags.is_empty() => {
+                return Err(format!(
+                    "{id} had no name before, and would go with the tag {tag}; both are left"
+                ));
             }
-            (None, None) => Ok(()),
-        };
-        done.map_err(|fault| fault.to_string())
+            _ => self.output.say(&format!("removing image {tag}")),
+        }
+        engine.remove_image(tag).await.map_err(|fault| fault.to_string())
     }
 
     fn is_in_baseline(&self, id: &str, tag: &str) -> bool {
@@ -259,42 +268,12 @@ impl<'a> Undoing<'a> {
     }
 }
 
-/// Passes output on and remembers what one command complained about.
-struct Heard<'a> {
-    complaint: Complaint,
-    output: &'a mut StepOutput,
-}
-
-impl OutputSink for Heard<'_> {
-    fn chunk(&mut self, stream: Stream, bytes: &[u8]) {
-        self.complaint.chunk(stream, bytes);
-        self.output.chunk(stream, bytes);
-    }
-
-    fn cut(&mut self, stream: Stream, bytes: u64) {
-        self.output.cut(stream, bytes);
-    }
-}
-
 fn as_result(faults: &[EngineFault]) -> Result<(), String> {
     if faults.is_empty() {
         return Ok(());
     }
     let texts: BTreeSet<String> = faults.iter().map(ToString::to_string).collect();
     Err(texts.into_iter().collect::<Vec<_>>().join("; "))
-}
-
-/// Returns those of `ours` that no other image stands on.
-fn leaves(ours: &BTreeSet<String>, contents: &EngineContents) -> Vec<String> {
-    let parents: BTreeSet<&str> = contents
-        .images
-        .iter()
-        .filter_map(|image| image.parent.as_deref())
-        .collect();
-    ours.iter()
-        .filter(|id| !parents.contains(id.as_str()))
-        .cloned()
-        .collect()
 }
 
 /// Takes back `undos` one after the other; one that fails does not stop the others.
@@ -330,6 +309,9 @@ pub(super) async fn undo_all(
                 failed,
             })
             .await?;
+    }
+    if outcome != Outcome::Passed && shared.stop.is_cancelled() {
+        outcome = Outcome::Cancelled;
     }
     Ok(undoing.finish(outcome))
 }
@@ -405,60 +387,5 @@ impl Undoing<'_> {
                 let _ = self.remove_images(&[]).await;
             }
         }
-    }
-}
-
-/// Removes the containers that run on the node and are not ours, and puts its engine's options back to their defaults.
-pub(super) async fn reset_node(
-    shared: &Arc<Shared>,
-    step: &PlannedStep,
-    transport: &dyn Transport,
-) -> Result<Done, JournalLost> {
-    let mut output = StepOutput::new(shared, &step.key, false);
-    let outcome = match reset(shared, step, transport, &mut output).await {
-        Ok(()) => Outcome::Passed,
-        Err(reason) => Outcome::CouldNotStart { reason, hint: None },
-    };
-    match output.finish() {
-        Ok(output) => Ok(Done { outcome, output }),
-        Err(error) => Ok(Outcome::CannotTell {
-            reason: error.to_string(),
-        }
-        .into()),
-    }
-}
-
-async fn reset(
-    shared: &Arc<Shared>,
-    step: &PlannedStep,
-    transport: &dyn Transport,
-    output: &mut StepOutput,
-) -> Result<(), String> {
-    let ours = shared.ours(&step.key.node);
-    let contents = engine_contents(transport).await.map_err(|error| error.to_string())?;
-    let engine = Engine::connect(transport).await.map_err(|fault| fault.to_string())?;
-    for container in contents.containers.iter().filter(|container| container.is_running()) {
-        let is_ours = container
-            .project()
-            .is_some_and(|project| ours.projects.contains(project))
-            || ours.containers.contains(&container.name);
-        if !is_ours {
-            output.say(&format!("removing container {} ({})", container.name, container.image));
-            engine
-                .remove_container(&container.id)
-                .await
-                .map_err(|fault| fault.to_string())?;
-        }
-    }
-    let look = crate::node::Look {
-        command: Command::Shell(RESET_OPTIONS.to_owned()),
-        as_root: true,
-        deadline: step.timeout,
-        keep: 8192,
-    };
-    let looked = transport.look(&look).await.map_err(|error| error.to_string())?;
-    match looked.ending {
-        Ending::Exited { code: 0 } => Ok(()),
-        ending => Err(format!("{ending}: {}", String::from_utf8_lossy(&looked.stderr).trim())),
     }
 }

@@ -2,7 +2,9 @@
 //! the step is refused instead.
 
 use super::baseline::look_at_file;
+use super::output::StepOutput;
 use super::shared::Shared;
+use super::undo_files::{FileWork, directory_work, parents_work};
 use crate::domain::{
     Action, Command, Ending, FileBefore, MissingValue, Outcome, PlannedStep, ProbeError, Text, Undo, UndoText, Values,
     Work,
@@ -144,20 +146,23 @@ impl Planner<'_> {
             let hint = format!("move it away on {}, then run again", self.step.key.node);
             return Err(Refusal::new(reason, Some(hint)));
         };
-        self.parents(&path, topmost);
+        self.parents(&path, topmost)?;
+        removable(&path, directory_work(&path))?;
         self.undo.push(Undo::RemoveDirectory { path });
         Ok(())
     }
 
     /// Plans the removal of the parents of `path` that are missing, from `topmost` on: somebody may use them meanwhile, so
     /// they go only where they are empty.
-    fn parents(&mut self, path: &str, topmost: String) {
+    fn parents(&mut self, path: &str, topmost: String) -> Result<(), Refusal> {
         if let Some((deepest, _)) = path.rsplit_once('/').filter(|_| topmost != path) {
+            removable(&topmost, parents_work(&topmost, deepest))?;
             self.undo.push(Undo::RemoveEmptyDirectories {
                 topmost,
                 deepest: deepest.to_owned(),
             });
         }
+        Ok(())
     }
 
     async fn file(&mut self, path: &Text, hashes: &BTreeMap<String, String>) -> Result<(), Refusal> {
@@ -197,7 +202,7 @@ impl Planner<'_> {
             }
             None => {
                 if let Some(topmost) = self.topmost_missing(&path).await? {
-                    self.parents(&path, topmost);
+                    self.parents(&path, topmost)?;
                 }
                 self.undo.push(Undo::RestoreFile {
                     path,
@@ -293,6 +298,16 @@ impl Planner<'_> {
     }
 }
 
+/// Refuses to make at `path` what cleanup, which would do `work`, would never take away.
+fn removable(path: &str, work: FileWork) -> Result<(), Refusal> {
+    if matches!(work, FileWork::Refuse(_)) {
+        let reason = format!("{path} is missing, and cleanup removes no directory of such a place");
+        let hint = format!("make {path} yourself, then run again");
+        return Err(Refusal::new(reason, Some(hint)));
+    }
+    Ok(())
+}
+
 /// Writes bytes as lower-case hex digits.
 pub(super) fn hex(bytes: impl AsRef<[u8]>) -> String {
     bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -319,4 +334,21 @@ impl OutputSink for Complaint {
     }
 
     fn cut(&mut self, _: Stream, _: u64) {}
+}
+
+/// Passes output on and remembers what one command complained about.
+pub(super) struct Heard<'a> {
+    pub(super) complaint: Complaint,
+    pub(super) output: &'a mut StepOutput,
+}
+
+impl OutputSink for Heard<'_> {
+    fn chunk(&mut self, stream: Stream, bytes: &[u8]) {
+        self.complaint.chunk(stream, bytes);
+        self.output.chunk(stream, bytes);
+    }
+
+    fn cut(&mut self, stream: Stream, bytes: u64) {
+        self.output.cut(stream, bytes);
+    }
 }

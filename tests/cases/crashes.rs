@@ -162,7 +162,7 @@ async fn crash(stage: &Stage, plan: &Plan, takes: usize, torn: bool) {
     let inner = stage.instance().writer(id.clone(), "run").unwrap();
     let mut journal = Crashing { inner, takes };
     let (_, result) = stage.run_into(plan, id, &mut journal).await;
-    result.expect_err("the run outlived its journal");
+    assert!(result.is_err(), "the run outlived its journal");
     drop(journal);
     if torn {
         let path = stage.instance().journal_path();
@@ -250,6 +250,22 @@ async fn a_run_goes_on_after_a_crash_and_owes_nothing_twice() {
         );
         assert_eq!(world(&stage), before, "after {takes} events");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_after_a_crash_keeps_the_baseline_on_the_node_whenever_that_came() {
+    let stage = stage();
+    // The third event would have told that the baseline is kept.
+    crash(&stage, &demonstration(), 2, false).await;
+    let fake = &stage.machine("node-0").fake;
+    let crashed = fake.calls().len();
+    stage.run(&demonstration()).await;
+    let kept = fake
+        .call_lines()
+        .iter()
+        .skip(crashed)
+        .any(|line| line == "keep baseline.json");
+    assert!(kept, "{:#?}", fake.call_lines());
 }
 
 #[tokio::test(start_paused = true)]

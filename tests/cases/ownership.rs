@@ -92,6 +92,67 @@ async fn an_image_without_a_name_of_the_learners_own_survives_being_given_one() 
     assert!(!is_clean(&stage, &ran), "the tag is left, and that is said");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_new_image_with_two_names_goes_at_the_first_cleanup() {
+    let stage = Stage::one();
+    let engine = &stage.machine("node-0").engine;
+    engine.with(|engine| {
+        engine.registry.insert("mongo:3.6".to_owned(), image_id("0b"));
+    });
+    stage.run(&plan(vec![provides("lab/mongo:3.6", "mongo:3.6")])).await;
+    let ran = stage.cleanup().await;
+    assert!(is_clean(&stage, &ran), "{:#?}", ran.events);
+    assert_eq!(ran.outcome("undo-images@node-0"), Outcome::Passed);
+    assert!(engine.with(|engine| engine.images.is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn layers_that_nobody_printed_go_with_the_image_that_stands_on_them() {
+    let stage = Stage::one();
+    let machine = stage.machine("node-0");
+    when(machine, "build web", String::new(), |engine| {
+        build(engine);
+        engine.image(&image_id("1b"), &["web:v1"], None);
+    });
+    let images = UndoText::Images(vec![text("web"), text("web:v1")]);
+    stage
+        .run(&plan(vec![step("build", "node-0", "build web").undo(images)]))
+        .await;
+    let ran = stage.cleanup().await;
+    assert!(is_clean(&stage, &ran), "{:#?}", ran.events);
+    assert!(
+        machine.engine.with(|engine| engine.images.is_empty()),
+        "{:#?}",
+        machine.engine.changes()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_cannot_go_keeps_no_other_name_from_going_back() {
+    let stage = Stage::one();
+    let machine = stage.machine("node-0");
+    machine
+        .engine
+        .with(|engine| engine.image(&image_id("0b"), &["tool:latest"], None));
+    when(machine, "build web", String::new(), |engine| {
+        build(engine);
+        engine.image(&image_id("1c"), &["tool:latest"], None);
+    });
+    let images = UndoText::Images(vec![text("web"), text("tool")]);
+    stage
+        .run(&plan(vec![step("build", "node-0", "build web").undo(images)]))
+        .await;
+    machine
+        .engine
+        .with(|engine| engine.container(stranger("mine", "cc", &image_id("1b"))));
+    let ran = stage.cleanup().await;
+    assert_eq!(ran.outcome("undo-images@node-0"), Outcome::FailedCheck);
+    let tagged = machine
+        .engine
+        .with(|engine| engine.tagged("tool:latest").map(|image| image.id.clone()));
+    assert_eq!(tagged, Some(image_id("0b")));
+}
+
 fn builds() -> super::labs::Written {
     step("build", "node-0", "build web").undo(UndoText::Images(vec![text("web")]))
 }

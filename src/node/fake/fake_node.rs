@@ -220,12 +220,10 @@ impl Transport for FakeNode {
 
     async fn printed_ids(&self, exec: &str) -> Result<Vec<String>, NodeError> {
         self.note(FakeCall::PrintedIds(exec.to_owned()));
-        let records = self.state().records.clone();
-        let assisted = format!("{exec}-");
-        let mut ids: Vec<String> = records
+        let record = self.state().records.get(exec).cloned();
+        let mut ids: Vec<String> = record
             .iter()
-            .filter(|(id, _)| *id == exec || id.starts_with(&assisted))
-            .flat_map(|(_, record)| ids_in(&[record.stdout.concat(), record.stderr.clone()].concat()))
+            .flat_map(|record| ids_in(&[record.stdout.concat(), record.stderr.clone()].concat()))
             .collect();
         ids.sort();
         ids.dedup();

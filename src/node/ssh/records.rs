@@ -49,7 +49,7 @@ pub(super) async fn forget_output(link: &Link, root: Root, directory: &str, exec
         .map(|_| ())
 }
 
-/// Returns the ids, 12 to 64 hex digits, in the output of `exec` and of the execs that assisted it.
+/// Returns the ids, 12 to 64 hex digits, in the output of `exec`.
 pub(super) async fn printed_ids(
     link: &Link,
     root: Root,
@@ -58,7 +58,7 @@ pub(super) async fn printed_ids(
 ) -> Result<Vec<String>, NodeError> {
     let record = shell_quoted(&format!("{directory}/exec/{exec}"));
     let text = format!(
-        "for record in {record} {record}-*; do [ ! -d \"$record\" ] || cat -- \"$record/stdout\" \"$record/stderr\"; done |\n\
+        "[ ! -d {record} ] || cat -- {record}/stdout {record}/stderr |\n\
          grep -aoE '[0-9a-f]{{12,64}}' | sort -u"
     );
     let ids = as_root(link, root, text, LOOKING).await?;
