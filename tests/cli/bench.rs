@@ -82,7 +82,7 @@ impl Bench {
 
     /// Writes a file below the working directory.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.path("work").join(name);
+        let path = self.path("desk").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
         path
@@ -124,7 +124,7 @@ impl Bench {
     fn prepared(&self, mut command: Command, arguments: &[&str]) -> Command {
         command
             .args(arguments)
-            .current_dir(self.path("work"))
+            .current_dir(self.path("desk"))
             .stdin(Stdio::null())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 fn inventory(bench: &Bench) -> Inventory {
-    let file = load::find_inventory("closed", &bench.path("work")).unwrap();
+    let file = load::find_inventory("closed", &bench.path("desk")).unwrap();
     load::read_inventory(&file).unwrap().0
 }
 

@@ -75,7 +75,7 @@ fn a_terminal_gets_colour_unless_it_is_dumb_or_none_is_wanted() {
         let mut command = std::process::Command::new("script");
         let plain = bench.command(&[]);
         command.args(["-qec", &format!("{labctl} show lab2"), "/dev/null"]);
-        command.env_clear().current_dir(bench.path("work"));
+        command.env_clear().current_dir(bench.path("desk"));
         command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.env("TERM", "xterm-256color").envs(environment.iter().copied());
         let output = command.stdin(std::process::Stdio::null()).output().unwrap();
