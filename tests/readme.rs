@@ -1,0 +1,202 @@
+//! README.md does what it says: every command in it is there and is run.
+//!
+//! Those that need nodes run where LABCTL_TEST_NODES names the state directory of a playground that is up, on a state
+//! directory of the test's own; for the others their arguments are judged.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails where it stands, and says when it did nothing"
+)]
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// What needs neither nodes nor an engine.
+const OFFLINE: [&str; 4] = ["--help", "list", "show", "status"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn readme() -> String {
+    fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+/// Returns the blocks of README.md that are marked as `language`.
+fn blocks(language: &str) -> Vec<String> {
+    let readme = readme();
+    let start = format!("```{language}\n");
+    let blocks = readme.split(&start).skip(1);
+    blocks
+        .map(|rest| rest.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+/// Returns the arguments of every `$ labctl ...` of README.md, in its order.
+fn commands() -> Vec<Vec<String>> {
+    let blocks = blocks("console");
+    let lines = blocks.iter().flat_map(|block| block.lines());
+    let commands = lines.map(|line| {
+        let words = line
+            .strip_prefix("$ labctl ")
+            .unwrap_or_else(|| panic!("not a command of labctl: {line}"));
+        shlex::split(words).unwrap()
+    });
+    commands.collect()
+}
+
+fn labctl(directory: &Path, arguments: &[String]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_labctl"))
+        .args(arguments)
+        .current_dir(directory)
+        .env("XDG_STATE_HOME", directory.join("state"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn succeeds(directory: &Path, arguments: &[String]) {
+    let output = labctl(directory, arguments);
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(output.status.success(), "labctl {}: {said}", arguments.join(" "));
+}
+
+#[test]
+fn the_commands_that_need_no_node_work() {
+    let directory = tempfile::tempdir().unwrap();
+    let commands = commands();
+    assert!(commands.len() > 10, "README.md shows too little");
+    for arguments in commands
+        .iter()
+        .filter(|arguments| OFFLINE.contains(&arguments[0].as_str()))
+    {
+        succeeds(directory.path(), arguments);
+    }
+}
+
+#[test]
+fn the_other_commands_are_ones_that_labctl_has() {
+    let directory = tempfile::tempdir().unwrap();
+    for mut arguments in commands() {
+        // Help is given instead of anything being done, after all options were understood.
+        let at = arguments
+            .iter()
+            .position(|word| word == "docker")
+            .unwrap_or(arguments.len());
+        arguments.truncate(at);
+        arguments.push("--help".to_owned());
+        succeeds(directory.path(), &arguments);
+    }
+}
+
+#[test]
+fn the_commands_that_need_nodes_work() {
+    let Some(playground) = std::env::var_os("LABCTL_TEST_NODES") else {
+        assert!(
+            std::env::var("CI").as_deref() != Ok("true"),
+            "LABCTL_TEST_NODES is not set: CI leaves nothing out"
+        );
+        eprintln!("SKIPPED: needs real nodes; name the state directory of a playground in LABCTL_TEST_NODES");
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("inventories")).unwrap();
+    fs::write(
+        directory.path().join("inventories/aws.toml"),
+        inventory(Path::new(&playground)),
+    )
+    .unwrap();
+    let _cleanup = Cleanup(directory.path().to_owned());
+    for mut arguments in commands() {
+        if arguments[0] == "playground" {
+            continue; // the test's nodes are not the test's to take down; tests/playground.rs does that to its own
+        }
+        if !arguments.contains(&"--inventory".to_owned()) && !OFFLINE.contains(&arguments[0].as_str()) {
+            arguments.splice(1..1, ["--inventory".to_owned(), "aws.toml".to_owned()]);
+        }
+        succeeds(directory.path(), &arguments);
+    }
+}
+
+struct Cleanup(PathBuf);
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        // A command that failed must not spoil the nodes for the next test.
+        let arguments = ["cleanup", "--inventory", "aws.toml"].map(str::to_owned);
+        let _ = labctl(&self.0, &arguments);
+    }
+}
+
+/// Writes the playground's nodes as an inventory.
+fn inventory(state: &Path) -> String {
+    let arguments = ["playground", "status", "--json", "--state-dir", state.to_str().unwrap()].map(str::to_owned);
+    let output = labctl(root(), &arguments);
+    assert!(output.status.success(), "{output:?}");
+    let nodes: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let node = |node: &Value| {
+        let login = &node["login"];
+        format!(
+            "[[node]]\nname = {}\nprivate_ip = {}\nuser = {}\nidentity_file = {}\nknown_hosts = {}\nhost_key = \"strict\"\n\n",
+            node["name"], node["address"], login["user"], login["identity_file"], login["known_hosts"],
+        )
+    };
+    nodes.iter().map(node).collect()
+}
+
+#[test]
+fn the_scripts_it_names_are_there_and_refuse_what_they_do_not_know() {
+    let blocks = blocks("sh").join("\n");
+    let words = blocks.split_whitespace();
+    let scripts: Vec<&str> = words.filter(|word| word.starts_with("scripts/")).collect();
+    assert_eq!(scripts, ["scripts/quickstart", "scripts/test"]);
+    for script in scripts {
+        let output = Command::new(root().join(script))
+            .arg("--dance")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{script}: {said}");
+        assert!(
+            said.contains("unknown argument --dance") && said.contains("--yes"),
+            "{script}: {said}"
+        );
+    }
+}
+
+#[test]
+fn the_files_it_links_to_are_there() {
+    let link = regex::Regex::new(r"\]\(([^):#]+)\)").unwrap();
+    for found in link.captures_iter(&readme()) {
+        assert!(
+            root().join(&found[1]).exists(),
+            "README.md names {}, which is not there",
+            &found[1]
+        );
+    }
+}
+
+#[test]
+fn its_table_of_exit_codes_is_that_of_the_help() {
+    let directory = tempfile::tempdir().unwrap();
+    let help = labctl(directory.path(), &["--help".to_owned()]).stdout;
+    let help = String::from_utf8(help).unwrap();
+    let codes = help.split("Exit codes:\n").nth(1).unwrap().lines();
+    let rows: Vec<String> = codes
+        .map(|line| {
+            let (code, meaning) = line.trim().split_once("  ").unwrap();
+            format!("| {code} | {meaning} |")
+        })
+        .collect();
+    assert_eq!(rows.len(), 8);
+    for row in rows {
+        assert!(readme().contains(&row), "README.md has no row {row}");
+    }
+}
