@@ -2,11 +2,7 @@
 //!
 //! Those that need nodes run where LABCTL_TEST_NODES names the state directory of a playground that is up, on a state
 //! directory of the test's own; for the others their arguments are judged.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test fails where it stands, and says when it did nothing"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use serde_json::Value;
 use std::fs;
