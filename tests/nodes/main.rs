@@ -5,6 +5,8 @@
 //! state directory and an inventory of its own, drives the real binary, and looks at the nodes with plain ssh, so that
 //! labctl's own eyes prove nothing here.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
 mod harness;
 
 mod commands;

@@ -4,6 +4,7 @@ use super::{Ended, Node, Running, Snapshot};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(240);
 
 static ALONE: Mutex<()> = Mutex::new(());
+
+/// Whether the test before, or whoever used the nodes before all tests, may have left something.
+static LITTERED: AtomicBool = AtomicBool::new(true);
 
 /// One test's place.
 pub struct Bench {
@@ -56,7 +60,9 @@ pub fn bench() -> Option<Bench> {
         before: Vec::new(),
         _alone: alone,
     };
-    bench.sweep();
+    if LITTERED.swap(true, Ordering::Relaxed) {
+        bench.sweep();
+    }
     bench.write_inventory(&InventoryText::default());
     bench.take_snapshot();
     Some(bench)
@@ -83,6 +89,12 @@ fn playground_nodes(state: &Path) -> Vec<Node> {
     listed.iter().map(Node::from_status).collect()
 }
 
+impl Drop for Bench {
+    fn drop(&mut self) {
+        LITTERED.store(std::thread::panicking(), Ordering::Relaxed);
+    }
+}
+
 impl Bench {
     /// Takes away what a test that failed before left on the nodes: nothing that a lab or a test makes may stand in the way
     /// of the next one.
@@ -106,14 +118,25 @@ impl Bench {
 
     /// Remembers the nodes as they are now.
     pub fn take_snapshot(&mut self) {
-        self.before = self.nodes.iter().map(Snapshot::of).collect();
+        self.before = self.snapshots();
+    }
+
+    fn snapshots(&self) -> Vec<Snapshot> {
+        std::thread::scope(|scope| {
+            let looks: Vec<_> = self
+                .nodes
+                .iter()
+                .map(|node| scope.spawn(|| Snapshot::of(node)))
+                .collect();
+            looks.into_iter().map(|look| look.join().unwrap()).collect()
+        })
     }
 
     /// Fails unless every node is as it was when it was last remembered.
     #[track_caller]
     pub fn assert_nodes_as_before(&self) {
-        for (node, before) in self.nodes.iter().zip(&self.before) {
-            Snapshot::of(node).assert_same_as(before, &node.name);
+        for ((node, before), now) in self.nodes.iter().zip(&self.before).zip(self.snapshots()) {
+            now.assert_same_as(before, &node.name);
         }
     }
 
