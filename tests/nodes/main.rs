@@ -5,7 +5,7 @@
 //! state directory and an inventory of its own, drives the real binary, and looks at the nodes with plain ssh, so that
 //! labctl's own eyes prove nothing here.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "tests")]
 
 mod harness;
 
