@@ -60,7 +60,9 @@ pub(super) async fn run(session: &Session, options: &cli::Run) -> Result<Exit, F
     let mut opened = open_instance(session, &prepared, &run).await?;
     let id = opened.instance.record().id.clone();
     let lab = resolve(&prepared, id.as_str())?;
-    let plan = plan_run(&lab, &opened.state, &selection(options))?;
+    let mut plan = plan_run(&lab, &opened.state, &selection(options))?;
+    // What a person types to go on is what was typed to begin: a lab of their own is found by its path, not by its id.
+    plan.lab.clone_from(&prepared.lab.name);
     let values = values(session, &plan, &prepared.inventory, &opened.state).await?;
     opened.begin(&prepared.vars)?;
     let engine = Run {

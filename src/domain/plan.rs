@@ -38,7 +38,7 @@ impl fmt::Display for StepKey {
 pub struct Plan {
     /// What it is for.
     pub verb: Verb,
-    /// The lab's id.
+    /// What the lab is called on the command line: its id, or where it is.
     pub lab: String,
     /// The lab's title.
     pub lab_title: String,

@@ -6,7 +6,7 @@ use super::story::{End, Story};
 use super::style::{Ink, Style};
 use super::table::{Cell, Table, cell};
 use super::tally::{CleanupTally, Tally};
-use crate::domain::{Counts, NodeName, Plan, Verb};
+use crate::domain::{Counts, NodeName, Plan, Verb, shell_quoted};
 use std::collections::BTreeSet;
 
 const INDENT: usize = 2;
@@ -266,7 +266,7 @@ fn next_lines(story: &Story, style: Style) -> Vec<Line> {
 }
 
 fn run(plan: &Plan) -> String {
-    format!("labctl run {}", plan.lab)
+    format!("labctl run {}", shell_quoted(&plan.lab))
 }
 
 /// Returns lines for `commands` with what each does, in two columns where there is room for both.

@@ -26,7 +26,7 @@ fn a_file_that_cannot_be_kept_first_is_not_changed() {
     let run = bench.labctl(&["run", &files, "--only", "overwrite"]);
     run.assert_exit(3)
         .assert_says(&["/etc/labctl-test.conf", "No space left on device"]);
-    // With what was kept of it still there.
+    run.assert_says(&[&format!("labctl run {files} --from overwrite")]);
     bench.labctl(&["cleanup"]).assert_exit(0);
     node.root("umount /var/lib/labctl && rmdir /var/lib/labctl");
     bench.assert_nodes_as_before();
