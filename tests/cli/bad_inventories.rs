@@ -21,7 +21,7 @@ fn a_missing_inventory_is_answered_with_what_is_there(#[case] name: &str, #[case
 #[test]
 fn a_missing_inventory_where_there_is_none_is_answered_with_how_to_write_one() {
     let bench = Bench::new();
-    fs::remove_dir_all(bench.path("work/inventories")).unwrap();
+    fs::remove_dir_all(bench.path("desk/inventories")).unwrap();
     assert_says!("inventory_none", bench, ["run", "--inventory", "aws.toml"]);
 }
 
@@ -97,7 +97,7 @@ fn an_inventory_that_cannot_be_read_is_told() {
         .output()
         .unwrap();
     insta::assert_snapshot!("inventory_unreadable", bench.shown(&output));
-    fs::write(bench.path("work/binary.toml"), b"user = \"\xff\xfe\"").unwrap();
+    fs::write(bench.path("desk/binary.toml"), b"user = \"\xff\xfe\"").unwrap();
     assert_says!("inventory_not_text", bench, ["run", "--inventory", "binary.toml"]);
 }
 
@@ -114,7 +114,7 @@ fn no_inventory_is_written_that_could_not_be_read() {
         "mine.toml",
     ];
     assert_says!("init_refused", bench, init);
-    assert!(!bench.path("work/mine.toml").exists());
+    assert!(!bench.path("desk/mine.toml").exists());
 }
 
 #[rstest]

@@ -54,7 +54,7 @@ pub struct Bench {
 impl Bench {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        for folder in ["home", "work/inventories"] {
+        for folder in ["home", "desk/inventories"] {
             fs::create_dir_all(directory.path().join(folder)).unwrap();
         }
         let bench = Self {

@@ -290,7 +290,7 @@ fn a_node_that_is_down_stops_a_run_before_it_begins_and_spoils_no_look_at_the_ot
         .replace("[[task.verify]]", "[[task.verify]]\non = \"all\"");
     lab.bench
         .write("labs/both/lab.toml", &both.replace("id = \"small\"", "id = \"both\""));
-    let nodes = fs::read_to_string(lab.bench.path("work/inventories/nodes.toml")).unwrap();
+    let nodes = fs::read_to_string(lab.bench.path("desk/inventories/nodes.toml")).unwrap();
     let down = nodes.replace(
         "name = \"node-1\"",
         "name = \"node-1\"\naddress = \"127.0.0.1\"\nport = 1",
