@@ -13,7 +13,7 @@ pub struct Lab {
     pub title: String,
     /// The nodes it needs.
     pub nodes: Vec<NodeName>,
-    /// Its tasks in the file's order, which is a valid order of `needs`.
+    /// Its tasks in the file's order, which is a valid order of `needs` and `after`.
     pub tasks: Vec<Task>,
 }
 
@@ -26,6 +26,8 @@ pub struct Task {
     pub title: String,
     /// The tasks that must hold before it.
     pub needs: Vec<TaskId>,
+    /// The tasks it comes after where they run too, though it needs nothing of them.
+    pub after: Vec<TaskId>,
     /// Its steps in order.
     pub steps: Vec<Step>,
     /// What must hold after it, only looked at.

@@ -14,6 +14,14 @@ impl Graph {
         Self { waits_for }
     }
 
+    /// Adds the edges of `other`, which is of the same things.
+    pub(super) fn joined(mut self, other: &Self) -> Self {
+        for (edges, more) in self.waits_for.iter_mut().zip(&other.waits_for) {
+            edges.extend(more);
+        }
+        self
+    }
+
     /// Returns an order in which everything comes after what it waits for; as near to the given order as possible.
     /// Things in a cycle, and what waits for them, are left out.
     pub(super) fn order(&self) -> Vec<usize> {

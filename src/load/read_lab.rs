@@ -182,6 +182,7 @@ fn read_task(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenTask> {
     let title = fields.required_text("title", faults);
     let on = fields.texts("on", faults);
     let needs = fields.texts("needs", faults);
+    let after = fields.texts("after", faults);
     let superseded_by = fields.text("superseded_by", faults);
     let steps = fields.tables("step", faults);
     let steps = steps
@@ -202,15 +203,18 @@ fn read_task(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenTask> {
     Some(WrittenTask {
         id: id?,
         title: title.map(Spanned::into_inner).unwrap_or_default(),
-        needs: needs
-            .into_iter()
-            .filter_map(|text| name(text, TaskId::new, faults))
-            .collect(),
+        needs: task_ids(needs, faults),
+        after: task_ids(after, faults),
         superseded_by: superseded_by.and_then(|text| name(text, TaskId::new, faults)),
         steps,
         verify,
         links,
     })
+}
+
+fn task_ids(texts: Vec<Spanned<String>>, faults: &mut Faults) -> Vec<Spanned<TaskId>> {
+    let ids = texts.into_iter();
+    ids.filter_map(|text| name(text, TaskId::new, faults)).collect()
 }
 
 fn read_link(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenLink> {

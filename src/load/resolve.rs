@@ -8,7 +8,7 @@ use super::selection::selected;
 use super::template::{Purpose, Renderer, Scope};
 use super::written::{Template, WrittenStep, WrittenTask, WrittenVerification};
 use crate::domain::{
-    Capture, Diagnostic, Facts, Inventory, Lab, NodeName, Part, Step, StepOnNode, Task, Text, Verification,
+    Capture, Diagnostic, Facts, Inventory, Lab, NodeName, Part, Step, StepOnNode, Task, TaskId, Text, Verification,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
@@ -112,10 +112,12 @@ impl<'a> Resolver<'a> {
             let address = self.text(&link.address, &scope, Purpose::Plain);
             (link.label.clone(), address)
         });
+        let ids = |ids: &[Spanned<TaskId>]| ids.iter().map(|id| id.get_ref().clone()).collect();
         Task {
             id: task.id.get_ref().clone(),
             title: task.title.clone(),
-            needs: task.needs.iter().map(|need| need.get_ref().clone()).collect(),
+            needs: ids(&task.needs),
+            after: ids(&task.after),
             steps,
             verify,
             links: links.collect(),

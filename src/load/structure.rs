@@ -13,16 +13,18 @@ use toml::Spanned;
 /// What waits for what in a lab, by the positions of tasks and steps in the file.
 #[derive(Debug, Default)]
 pub(super) struct Structure {
-    tasks: Graph,
+    needs: Graph,
+    /// What tasks need, and what they come after where that runs too.
+    order: Graph,
     steps: Graph,
     /// The number of steps in the tasks before each task.
     offsets: Vec<usize>,
 }
 
 impl Structure {
-    /// Returns the tasks in an order in which each comes after what it needs; those that need each other come last.
+    /// Returns the tasks in an order in which each comes after what it waits for; those that wait for each other come last.
     pub(super) fn task_order(&self) -> Vec<usize> {
-        self.tasks.complete_order()
+        self.order.complete_order()
     }
 
     /// Returns the `count` steps of `task` in an order in which each comes after what it waits for; those that wait for
@@ -37,9 +39,9 @@ impl Structure {
             .collect()
     }
 
-    /// Returns the tasks that are done before `task`.
+    /// Returns the tasks that are done before `task` for certain, as it needs them.
     pub(super) fn tasks_before(&self, task: usize) -> BTreeSet<usize> {
-        self.tasks.ancestors(task)
+        self.needs.ancestors(task)
     }
 
     /// Returns the steps of `task` itself that are done before its `step`.
@@ -66,9 +68,12 @@ pub(super) fn examine(lab: &WrittenLab, faults: &mut Faults) -> Structure {
         .map(|task| (task.id.get_ref().as_str(), task.id.span()));
     refuse_duplicates("task", task_ids, faults);
     refuse_duplicates("step or verification", step_ids(lab), faults);
-    let tasks = examine_needs(lab, faults);
+    let needs = task_graph(lab, |task| task.needs.iter().collect(), faults);
+    let order = task_graph(lab, |task| task.after.iter().collect(), faults).joined(&needs);
+    refuse_task_cycles(lab, &order, faults);
     let mut structure = Structure {
-        tasks,
+        needs,
+        order,
         steps: Graph::default(),
         offsets: offsets(lab),
     };
@@ -123,33 +128,36 @@ fn unknown_task(task: &Spanned<TaskId>, lab: &WrittenLab, faults: &mut Faults) {
     faults.push(fault);
 }
 
-fn examine_needs(lab: &WrittenLab, faults: &mut Faults) -> Graph {
+/// Draws the edges from each task to the tasks of `names`.
+fn task_graph(lab: &WrittenLab, names: impl Fn(&WrittenTask) -> Vec<&Spanned<TaskId>>, faults: &mut Faults) -> Graph {
     let index = positions(lab.tasks.iter().map(|task| task.id.get_ref().as_str()));
     let mut edges = Vec::new();
     for task in &lab.tasks {
         let mut before = Vec::new();
-        for need in &task.needs {
-            match index.get(need.get_ref().as_str()) {
+        for name in names(task) {
+            match index.get(name.get_ref().as_str()) {
                 Some(position) => before.push(*position),
-                None => unknown_task(need, lab, faults),
+                None => unknown_task(name, lab, faults),
             }
         }
         edges.push(before);
     }
-    let graph = Graph::new(edges);
-    for cycle in graph.cycles() {
+    Graph::new(edges)
+}
+
+fn refuse_task_cycles(lab: &WrittenLab, order: &Graph, faults: &mut Faults) {
+    for cycle in order.cycles() {
         let names: Vec<&str> = cycle
             .iter()
             .map(|task| lab.tasks[*task].id.get_ref().as_str())
             .collect();
         let place = cycle
             .iter()
-            .flat_map(|task| &lab.tasks[*task].needs)
-            .find(|need| names.contains(&need.get_ref().as_str()));
+            .flat_map(|task| lab.tasks[*task].needs.iter().chain(&lab.tasks[*task].after))
+            .find(|other| names.contains(&other.get_ref().as_str()));
         let place = place.map_or(0..0, Spanned::span);
         faults.push(faults.fault(place, format!("these tasks need each other: {}", circle(&names))));
     }
-    graph
 }
 
 fn circle(names: &[&str]) -> String {

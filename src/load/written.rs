@@ -35,6 +35,7 @@ pub(super) struct WrittenTask {
     pub(super) id: Spanned<TaskId>,
     pub(super) title: String,
     pub(super) needs: Vec<Spanned<TaskId>>,
+    pub(super) after: Vec<Spanned<TaskId>>,
     pub(super) superseded_by: Option<Spanned<TaskId>>,
     pub(super) steps: Vec<WrittenStep>,
     pub(super) verify: Vec<WrittenVerification>,

@@ -11,8 +11,8 @@ pub(super) fn keys(step: &Step) -> impl Iterator<Item = StepKey> + '_ {
     })
 }
 
-/// Returns what `step` of `task` waits for: its own `after`, and for a task's first steps all of the tasks it needs. A
-/// needed task without a step in the plan, as `planned` says, is looked through: what it needs itself is waited for.
+/// Returns what `step` of `task` waits for: its own `after`, and for a task's first steps all of the tasks it needs or
+/// comes after. A task without a step in the plan, as `planned` says, is looked through: what it waits for itself is waited for.
 pub(super) fn waits_for(lab: &Lab, task: &Task, step: &Step, planned: &BTreeSet<TaskId>) -> Vec<StepKey> {
     let mut after: BTreeSet<StepKey> = task
         .steps
@@ -21,28 +21,29 @@ pub(super) fn waits_for(lab: &Lab, task: &Task, step: &Step, planned: &BTreeSet<
         .flat_map(keys)
         .collect();
     if after.is_empty() {
-        let needed = needed_tasks(lab, task, planned);
-        after.extend(needed.iter().flat_map(|other| other.steps.iter().flat_map(keys)));
+        let earlier = earlier_tasks(lab, task, planned);
+        after.extend(earlier.iter().flat_map(|other| other.steps.iter().flat_map(keys)));
     }
     after.into_iter().collect()
 }
 
-fn needed_tasks<'a>(lab: &'a Lab, task: &'a Task, planned: &BTreeSet<TaskId>) -> Vec<&'a Task> {
-    let (mut needed, mut open) = (Vec::new(), vec![task]);
+fn earlier_tasks<'a>(lab: &'a Lab, task: &'a Task, planned: &BTreeSet<TaskId>) -> Vec<&'a Task> {
+    let (mut earlier, mut open) = (Vec::new(), vec![task]);
     let mut seen: BTreeSet<&TaskId> = BTreeSet::new();
     while let Some(task) = open.pop() {
-        for other in lab.tasks.iter().filter(|other| task.needs.contains(&other.id)) {
+        let comes_before = |other: &Task| task.needs.contains(&other.id) || task.after.contains(&other.id);
+        for other in lab.tasks.iter().filter(|other| comes_before(other)) {
             if !seen.insert(&other.id) {
                 continue;
             }
             if planned.contains(&other.id) {
-                needed.push(other);
+                earlier.push(other);
             } else {
                 open.push(other);
             }
         }
     }
-    needed
+    earlier
 }
 
 /// Drops the edges to steps that are not part of the plan.

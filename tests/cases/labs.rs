@@ -163,6 +163,7 @@ pub fn task(id: &str, needs: &[&str], steps: Vec<Written>) -> Task {
     Task {
         id: TaskId::new(id).unwrap(),
         title: format!("Task {id}"),
+        after: Vec::new(),
         needs: needs.iter().map(|id| TaskId::new(id).unwrap()).collect(),
         steps: steps.collect(),
         verify: Vec::new(),

@@ -1,9 +1,10 @@
 //! What waits for what, and what goes on past a failure.
 
-use super::labs::{plan, plan_tasks, step, task};
+use super::labs::{lab, plan, plan_tasks, step, task};
 use super::stage::{Ran, Stage};
-use labctl::domain::{Outcome, SkipReason};
+use labctl::domain::{Outcome, SkipReason, State, TaskId};
 use labctl::node::fake::FakeAnswer;
+use labctl::planner::{Selection, plan_run};
 use std::time::Duration;
 
 fn slow() -> FakeAnswer {
@@ -85,6 +86,27 @@ async fn a_task_begins_when_all_that_it_needs_has_passed() {
     assert_overlap(&ran, "l@node-0", "r@node-1");
     assert_apart(&ran, "l@node-0", "b@node-0");
     assert_apart(&ran, "r@node-1", "b@node-0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_comes_after_another_only_where_that_runs() {
+    let stage = Stage::new(&["node-0", "node-1"]);
+    for machine in stage.machines.values() {
+        machine.fake.answer("work", slow());
+    }
+    let mut later = task("later", &[], vec![step("l", "node-1", "work")]);
+    later.after.push(TaskId::new("first").unwrap());
+    let tasks = vec![task("first", &[], vec![step("f", "node-0", "work")]), later];
+    let ran = stage.run(&plan_tasks(tasks.clone())).await;
+    assert_apart(&ran, "f@node-0", "l@node-1");
+
+    let selection = Selection {
+        task: Some("later".to_owned()),
+        ..Selection::default()
+    };
+    let alone = plan_run(&lab(tasks), &State::default(), &selection).unwrap();
+    let steps: Vec<String> = alone.steps.iter().map(|step| step.key.to_string()).collect();
+    assert_eq!(steps, ["l@node-1"]);
 }
 
 #[tokio::test(start_paused = true)]
