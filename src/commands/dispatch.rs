@@ -57,7 +57,8 @@ async fn service(name: &str, arguments: &[String]) -> Exit {
         Ok(()) => Exit::Success,
         Err(error) => {
             // A log that cannot be written cannot be complained about either.
-            let _ = writeln!(std::io::stderr(), "labctl service {name}: {error}");
+            let error = anyhow::Error::new(error);
+            let _ = writeln!(std::io::stderr(), "labctl service {name}: {error:#}");
             Exit::CouldNotRun
         }
     }

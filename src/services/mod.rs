@@ -3,8 +3,14 @@
 //! Responsible for the services themselves: their arguments, protocols, data and logs. It may not import any
 //! other layer of the crate: inside a container there is no lab, no inventory and no node.
 
+mod certificate;
+mod clap_text;
 mod console;
+mod discovery;
+mod go_duration;
 pub mod mongo;
 mod run;
+mod signals;
+pub mod swarm;
 
 pub use run::{NAMES, ServiceError, run};

@@ -4,10 +4,13 @@
 
 use thiserror::Error;
 
+use super::certificate::{self, CertificateError};
+use super::discovery::{self, ServeError};
 use super::mongo::{self, MongoError};
+use super::swarm::{self, SwarmError};
 
 /// The services there are, by the names `labctl service` takes.
-pub const NAMES: &[&str] = &["mongo"];
+pub const NAMES: &[&str] = &["certificate", "discovery", "mongo", "swarm"];
 
 /// Why a service did not run to its end.
 #[derive(Debug, Error)]
@@ -18,9 +21,18 @@ pub enum ServiceError {
         /// The name that was asked for.
         name: String,
     },
+    /// A certificate could not be made.
+    #[error("no certificate was made")]
+    Certificate(#[from] CertificateError),
+    /// The discovery service could not serve.
+    #[error("the discovery service stopped")]
+    Discovery(#[from] ServeError),
     /// The stand-in for MongoDB could not serve.
     #[error("the stand-in for MongoDB stopped")]
     Mongo(#[from] MongoError),
+    /// Swarm could not do what it was asked for.
+    #[error("swarm stopped")]
+    Swarm(#[from] SwarmError),
 }
 
 impl ServiceError {
@@ -28,15 +40,21 @@ impl ServiceError {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Unknown { .. } => true,
+            Self::Certificate(error) => matches!(error, CertificateError::Options(_)),
+            Self::Discovery(error) => matches!(error, ServeError::Options(_)),
             Self::Mongo(error) => matches!(error, MongoError::Options(_)),
+            Self::Swarm(error) => matches!(error, SwarmError::Options(_)),
         }
     }
 }
 
-/// Runs the service `name` with `arguments` until it is told to stop by SIGTERM or SIGINT.
+/// Runs the service `name` with `arguments` until it has done its work or is told to stop by SIGTERM or SIGINT.
 pub async fn run(name: &str, arguments: &[String]) -> Result<(), ServiceError> {
     match name {
+        "certificate" => Ok(certificate::run(arguments)?),
+        "discovery" => Ok(discovery::run(arguments).await?),
         "mongo" => Ok(mongo::run(arguments).await?),
+        "swarm" => Ok(swarm::run(arguments).await?),
         _ => Err(ServiceError::Unknown { name: name.to_owned() }),
     }
 }

@@ -1,0 +1,64 @@
+//! The `swarm` image: a cluster of engines behind one Docker API, as Docker Swarm classic made one.
+//!
+//! Responsible for its commands `create`, `list` and `join`, a drop-in for the archived image: the same flags,
+//! environment variables and messages where a client or a learner sees them. What only makes sense with what is left out here
+//! (other discovery back ends, TLS, several managers) is refused by name.
+
+mod discovery;
+mod join;
+mod log;
+mod options;
+
+use std::io::Write as _;
+
+use thiserror::Error;
+
+pub use discovery::{Discovery, DiscoveryError};
+pub use options::JoinOptions;
+
+use options::Invocation;
+
+/// What `swarm --version` says.
+const VERSION: &str = concat!("1.2.9 (labctl ", env!("CARGO_PKG_VERSION"), ")");
+
+/// Why `swarm` did not do what it was asked for.
+#[derive(Debug, Error)]
+pub enum SwarmError {
+    /// The arguments are wrong.
+    #[error("{0}")]
+    Options(String),
+    /// The discovery service did not do its part.
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
+    /// Signals cannot be waited for.
+    #[error("signals cannot be waited for: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Does what `arguments` ask for; `join` ends with SIGTERM or SIGINT.
+pub async fn run(arguments: &[String]) -> Result<(), SwarmError> {
+    let Some(invocation) = Invocation::parse(arguments).map_err(SwarmError::Options)? else {
+        return Ok(());
+    };
+    match invocation {
+        Invocation::Create => {
+            let token = discovery::create_cluster().await?;
+            print(&token);
+            Ok(())
+        }
+        Invocation::List { discovery, deadline } => {
+            let entries = tokio::time::timeout(deadline, discovery.fetch());
+            let entries = entries
+                .await
+                .map_err(|_| DiscoveryError::silent(&discovery, deadline))??;
+            entries.iter().for_each(|entry| print(entry));
+            Ok(())
+        }
+        Invocation::Join(options) => join::run(&options).await,
+    }
+}
+
+fn print(line: &str) {
+    // A reader that has gone away wants no more.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}

@@ -1,0 +1,195 @@
+//! What `swarm` was asked for.
+//!
+//! Responsible for the archived image's command line: its flags, their defaults, its environment variables and its
+//! refusals. A flag that has no meaning here is refused with what to use, never ignored.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::Discovery;
+use crate::services::{clap_text, go_duration};
+
+/// What was asked for, made out.
+#[derive(Debug)]
+pub(super) enum Invocation {
+    /// Make a cluster's token.
+    Create,
+    /// List a cluster's engines.
+    List {
+        /// Where they are known.
+        discovery: Discovery,
+        /// How long it may take.
+        deadline: Duration,
+    },
+    /// Be an agent.
+    Join(JoinOptions),
+}
+
+/// What `join` was asked for.
+#[derive(Debug, Clone)]
+pub struct JoinOptions {
+    /// Where the engine is reached, as `host:port`.
+    pub address: String,
+    /// The time between two registrations.
+    pub heartbeat: Duration,
+    /// How long a registration lasts.
+    pub ttl: Duration,
+    /// Where to register.
+    pub discovery: Discovery,
+}
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "swarm",
+    about = "A Docker-native clustering system",
+    long_about = "A Docker-native clustering system, made anew by labctl: a drop-in for the archived swarm image.",
+    version = super::VERSION,
+    disable_version_flag = true,
+    arg_required_else_help = true
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Verb,
+    /// Print the version.
+    #[arg(short = 'v', long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Create a cluster
+    #[command(visible_alias = "c")]
+    Create,
+    /// List nodes in a cluster
+    #[command(visible_alias = "l")]
+    List(ListArgs),
+    /// Join a docker cluster
+    #[command(visible_alias = "j")]
+    Join(JoinArgs),
+}
+
+#[derive(Debug, Args)]
+struct DiscoveryArg {
+    /// Where the cluster's nodes are known: token://TOKEN, token://HOST/PATH/TOKEN, nodes://IP:PORT,IP:PORT or file://PATH.
+    #[arg(env = "SWARM_DISCOVERY")]
+    discovery: Discovery,
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    #[command(flatten)]
+    discovery: DiscoveryArg,
+    /// How long it may take.
+    #[arg(long, default_value = "10s", value_parser = go_duration::parse)]
+    timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+struct JoinArgs {
+    #[command(flatten)]
+    discovery: DiscoveryArg,
+    /// Address of the Docker Engine joining the cluster. The manager must be able to reach it there.
+    #[arg(long, visible_alias = "addr", env = "SWARM_ADVERTISE", value_parser = address)]
+    advertise: String,
+    /// Period between each heartbeat.
+    #[arg(long, default_value = "60s", value_parser = go_duration::parse)]
+    heartbeat: Duration,
+    /// Set the expiration of an ephemeral node.
+    #[arg(long, default_value = "180s", value_parser = go_duration::parse)]
+    ttl: Duration,
+}
+
+impl Invocation {
+    /// Reads `arguments`; `None` where they asked for help or the version.
+    pub(super) fn parse(arguments: &[String]) -> Result<Option<Self>, String> {
+        let Some(line) = clap_text::parse::<CommandLine>("swarm", arguments)? else {
+            return Ok(None);
+        };
+        Ok(Some(match line.command {
+            Verb::Create => Self::Create,
+            Verb::List(list) => Self::List {
+                discovery: list.discovery.discovery,
+                deadline: list.timeout,
+            },
+            Verb::Join(join) => Self::Join(join.options()?),
+        }))
+    }
+}
+
+impl JoinArgs {
+    fn options(self) -> Result<JoinOptions, String> {
+        at_least_a_second("--heartbeat", self.heartbeat)?;
+        if self.ttl <= self.heartbeat {
+            return Err("--ttl must be strictly superior to the heartbeat value".to_owned());
+        }
+        Ok(JoinOptions {
+            address: self.advertise,
+            heartbeat: self.heartbeat,
+            ttl: self.ttl,
+            discovery: self.discovery.discovery,
+        })
+    }
+}
+
+fn at_least_a_second(flag: &str, duration: Duration) -> Result<(), String> {
+    if duration < Duration::from_secs(1) {
+        return Err(format!("{flag} should be at least one second"));
+    }
+    Ok(())
+}
+
+fn address(text: &str) -> Result<String, String> {
+    if is_address(text) {
+        return Ok(text.to_owned());
+    }
+    Err("--advertise should be of the form ip:port or hostname:port".to_owned())
+}
+
+/// Tells whether `text` is a host and a port.
+pub(super) fn is_address(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let is_host = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let right_host = match bracketed {
+        Some(host) => host.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.len() <= 253 && host.chars().all(is_host),
+    };
+    right_host && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn parse(line: &str) -> Result<Option<Invocation>, String> {
+        let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        Invocation::parse(&arguments)
+    }
+
+    #[test]
+    fn the_tutorials_commands_are_understood() {
+        let join = parse("join --addr=10.0.0.2:2375 token://0123456789abcdef0123456789abcdef");
+        let Ok(Some(Invocation::Join(options))) = join else {
+            panic!("{join:?}")
+        };
+        assert_eq!(options.address, "10.0.0.2:2375");
+        assert_eq!(options.ttl, Duration::from_secs(180));
+        assert!(matches!(parse("create"), Ok(Some(Invocation::Create))));
+    }
+
+    #[rstest]
+    #[case("join nodes://a:1", "--advertise")]
+    #[case("join --addr=nowhere nodes://a:1", "ip:port")]
+    #[case("join --addr=a:1 --heartbeat 500ms nodes://a:1", "at least one second")]
+    #[case("join --addr=a:1 --heartbeat 60s --ttl 60s nodes://a:1", "strictly superior")]
+    #[case("list consul://a", "consul")]
+    #[case("create more", "more")]
+    fn what_cannot_be_done_is_refused(#[case] line: &str, #[case] words: &str) {
+        let error = parse(line).unwrap_err();
+        assert!(error.contains(words), "{error}");
+    }
+}
