@@ -1,12 +1,13 @@
 //! The `swarm` image: a cluster of engines behind one Docker API, as Docker Swarm classic made one.
 //!
-//! Responsible for its commands `create`, `list` and `join`, a drop-in for the archived image: the same flags,
+//! Responsible for its commands `create`, `list`, `join` and `manage`, a drop-in for the archived image: the same flags,
 //! environment variables and messages where a client or a learner sees them. What only makes sense with what is left out here
 //! (other discovery back ends, TLS, several managers) is refused by name.
 
 mod discovery;
 mod join;
 mod log;
+pub mod manager;
 mod options;
 
 use std::io::Write as _;
@@ -14,7 +15,7 @@ use std::io::Write as _;
 use thiserror::Error;
 
 pub use discovery::{Discovery, DiscoveryError};
-pub use options::JoinOptions;
+pub use options::{JoinOptions, ManageOptions};
 
 use options::Invocation;
 
@@ -30,12 +31,15 @@ pub enum SwarmError {
     /// The discovery service did not do its part.
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
+    /// The manager could not serve.
+    #[error(transparent)]
+    Manager(#[from] manager::ManagerError),
     /// Signals cannot be waited for.
     #[error("signals cannot be waited for: {0}")]
     Signals(std::io::Error),
 }
 
-/// Does what `arguments` ask for; `join` ends with SIGTERM or SIGINT.
+/// Does what `arguments` ask for; `join` and `manage` end with SIGTERM or SIGINT.
 pub async fn run(arguments: &[String]) -> Result<(), SwarmError> {
     let Some(invocation) = Invocation::parse(arguments).map_err(SwarmError::Options)? else {
         return Ok(());
@@ -55,6 +59,7 @@ pub async fn run(arguments: &[String]) -> Result<(), SwarmError> {
             Ok(())
         }
         Invocation::Join(options) => join::run(&options).await,
+        Invocation::Manage(options) => Ok(manager::run(options).await?),
     }
 }
 

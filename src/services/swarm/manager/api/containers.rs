@@ -1,0 +1,247 @@
+//! Containers: lists of all, a new one, and everything about one.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Refused, json_answer, whole};
+use super::everywhere::{ask_all, filters, in_path};
+use super::proxy::{ask, forward, read};
+use super::route::Route;
+use crate::services::swarm::manager::cluster::{Cluster, Container, Engine, Placed, Snapshot};
+use crate::services::swarm::manager::scheduler::Request as Wanted;
+
+/// Lists the containers of all engines, the newest first.
+pub(super) async fn list(cluster: &Cluster, route: &Route) -> Result<Answer, Refused> {
+    let mut filters = filters(route);
+    let nodes = filters.remove("node");
+    if let Some(names) = filters.get_mut("name").and_then(Value::as_array_mut) {
+        for name in names {
+            let bare = name
+                .as_str()
+                .and_then(|name| name.trim_start_matches('/').rsplit('/').next())
+                .map(str::to_owned);
+            *name = json!(bare.unwrap_or_default());
+        }
+    }
+    let filters = (!filters.is_empty()).then(|| Value::Object(filters).to_string());
+    let query = route.query_with(&[("filters", filters)]);
+    let mut all = Vec::new();
+    for (engine, listed) in ask_all(cluster, route, "/containers/json", &query).await {
+        let snapshot = engine.snapshot();
+        let is_wanted = |nodes: &Value| {
+            nodes
+                .as_array()
+                .is_none_or(|nodes| nodes.contains(&json!(snapshot.name)))
+        };
+        if nodes.as_ref().is_none_or(is_wanted) {
+            let listed = listed.as_array().cloned().unwrap_or_default();
+            all.extend(listed.into_iter().map(|container| shown(container, &snapshot)));
+        }
+    }
+    all.sort_by_key(|container| std::cmp::Reverse(container["Created"].as_i64()));
+    if let Some(limit) = route
+        .value("limit")
+        .and_then(|limit| limit.parse::<usize>().ok())
+        .filter(|limit| *limit > 0)
+    {
+        all.truncate(limit);
+    }
+    Ok(json_answer(&Value::Array(all)))
+}
+
+/// Shows a listed container as one of its node: names begin with the node's, ports are at the node's address.
+fn shown(mut container: Value, snapshot: &Snapshot) -> Value {
+    for name in container["Names"].as_array_mut().into_iter().flatten() {
+        *name = json!(format!("/{}{}", snapshot.name, name.as_str().unwrap_or_default()));
+    }
+    if let Some(ports) = container["Ports"].as_array_mut() {
+        ports.retain(|port| port["IP"] != "::");
+        for port in ports.iter_mut().filter(|port| port["IP"] == "0.0.0.0") {
+            port["IP"] = json!(snapshot.ip);
+        }
+    }
+    container
+}
+
+/// Makes a container on the engine that the scheduler chooses.
+pub(super) async fn create(cluster: &Cluster, route: &Route, request: Request<Incoming>) -> Result<Answer, Refused> {
+    let (head, body) = request.into_parts();
+    let mut wanted = Wanted::parse(route.value("name").as_deref(), &read(body).await?)?;
+    wanted.ensure_swarm_id(new_id);
+    let image = wanted.image.clone();
+    let answer = create_on_one(cluster, route, &head.headers, wanted.clone()).await?;
+    // An image that was built on one engine is on no other: where only some have it, it goes there.
+    let is_elsewhere = || {
+        cluster
+            .images()
+            .iter()
+            .any(|placed| placed.item.facts.is_called(&image))
+    };
+    if answer.status() == StatusCode::NOT_FOUND && is_elsewhere() {
+        let wanted = wanted.with_image_affinity(&image)?;
+        if let Ok(answer) = create_on_one(cluster, route, &head.headers, wanted).await {
+            return Ok(whole(answer.status(), answer.into_body().to_vec()));
+        }
+    }
+    Ok(whole(answer.status(), answer.into_body().to_vec()))
+}
+
+async fn create_on_one(
+    cluster: &Cluster,
+    route: &Route,
+    headers: &hyper::HeaderMap,
+    wanted: Wanted,
+) -> Result<Response<bytes::Bytes>, Refused> {
+    let reservation = cluster.schedule(wanted)?;
+    let engine = Arc::clone(reservation.engine());
+    let name = route.value("name").map(|name| name.trim_start_matches('/').to_owned());
+    let query = route.query_with(&[("name", name.filter(|name| !name.is_empty()))]);
+    let asked = (Method::POST, "/containers/create", query.as_str());
+    let answer = ask(&engine, route, asked, headers, reservation.body()).await?;
+    if answer.status().is_success()
+        && let Ok(made) = serde_json::from_slice::<Value>(answer.body())
+        && let Some(id) = made["Id"].as_str()
+    {
+        // The reservation goes when the picture has the container.
+        refresh(&engine, id).await;
+    }
+    Ok(answer)
+}
+
+fn new_id() -> String {
+    let mut bytes = [0_u8; 32];
+    // Without it two containers of the same second would have the same id; the system has always some.
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Brings the picture of a container up to date. Where that fails, the engine's events do it later.
+async fn refresh(engine: &Arc<Engine>, id: &str) {
+    if engine.refresh_container(id).await.is_err() {
+        engine.refresh_soon();
+    }
+}
+
+/// Does what is asked of one container.
+pub(super) async fn one(
+    cluster: &Cluster,
+    route: &Route,
+    rest: &str,
+    request: Request<Incoming>,
+) -> Result<Answer, Refused> {
+    let (reference, verb) = split(rest, request.method());
+    let placed = cluster.container(reference)?;
+    let (engine, id) = (Arc::clone(&placed.engine), placed.item.id().to_owned());
+    let path = if verb.is_empty() {
+        format!("/containers/{id}")
+    } else {
+        format!("/containers/{id}/{verb}")
+    };
+    if request.method() == Method::GET && verb == "json" {
+        return inspect(&placed, route, &path).await;
+    }
+    let _name = match (verb, route.value("name")) {
+        ("rename", Some(name)) => Some(cluster.hold_name(name.trim_start_matches('/'))?),
+        _ => None,
+    };
+    let changes =
+        matches!(*request.method(), Method::POST | Method::DELETE) && !matches!(verb, "attach" | "exec" | "wait");
+    let query = match (verb, route.value("name")) {
+        ("rename", Some(name)) => route.query_with(&[("name", Some(name.trim_start_matches('/').to_owned()))]),
+        _ => route.query.clone(),
+    };
+    let answer = forward(&engine, route, &path, &query, request).await?;
+    if changes {
+        refresh(&engine, &id).await;
+    }
+    Ok(answer)
+}
+
+/// Tells the container's name, which may have slashes, from what is asked of it.
+fn split<'a>(rest: &'a str, method: &Method) -> (&'a str, &'a str) {
+    if let Some(name) = rest.strip_suffix("/attach/ws") {
+        return (name, "attach/ws");
+    }
+    match rest.rsplit_once('/') {
+        Some((name, verb)) if *method != Method::DELETE => (name, verb),
+        _ => (rest, ""),
+    }
+}
+
+async fn inspect(placed: &Placed<Container>, route: &Route, path: &str) -> Result<Answer, Refused> {
+    let asked = (Method::GET, path, route.query.as_str());
+    let answer = ask(
+        &placed.engine,
+        route,
+        asked,
+        &hyper::HeaderMap::new(),
+        bytes::Bytes::new(),
+    )
+    .await?;
+    let Ok(Value::Object(mut container)) = serde_json::from_slice(answer.body()) else {
+        return Ok(whole(answer.status(), answer.into_body().to_vec()));
+    };
+    if !answer.status().is_success() {
+        return Ok(whole(answer.status(), answer.into_body().to_vec()));
+    }
+    let snapshot = placed.engine.snapshot();
+    container.insert(
+        "Node".to_owned(),
+        json!({
+            "ID": snapshot.id, "IP": snapshot.ip, "Addr": snapshot.addr, "Name": snapshot.name,
+            "Cpus": snapshot.cpus, "Memory": snapshot.memory, "Labels": snapshot.labels,
+        }),
+    );
+    let ports = container
+        .get_mut("NetworkSettings")
+        .and_then(|settings| settings.get_mut("Ports"));
+    for bindings in ports
+        .and_then(Value::as_object_mut)
+        .into_iter()
+        .flat_map(|ports| ports.values_mut())
+    {
+        if let Some(bindings) = bindings.as_array_mut() {
+            bindings.retain(|binding| binding["HostIp"] != "::");
+            for binding in bindings.iter_mut().filter(|binding| binding["HostIp"] == "0.0.0.0") {
+                binding["HostIp"] = json!(snapshot.ip);
+            }
+        }
+    }
+    Ok(json_answer(&Value::Object(container)))
+}
+
+/// Passes on what is asked of an exec to the engine that has it.
+pub(super) async fn exec(
+    cluster: &Cluster,
+    route: &Route,
+    rest: &str,
+    request: Request<Incoming>,
+) -> Result<Answer, Refused> {
+    let (id, verb) = rest.split_once('/').unwrap_or((rest, ""));
+    let id = in_path(id);
+    let engine = super::everywhere::whose(cluster, route, &format!("/exec/{id}/json")).await;
+    let engine = engine.ok_or_else(|| Refused::new(StatusCode::NOT_FOUND, format!("No such exec instance: {id}")))?;
+    forward(&engine, route, &format!("/exec/{id}/{verb}"), &route.query, request).await
+}
+
+/// Makes an image of a container, on its engine.
+pub(super) async fn commit(cluster: &Cluster, route: &Route, request: Request<Incoming>) -> Result<Answer, Refused> {
+    let placed = cluster.container(&route.value("container").unwrap_or_default())?;
+    let query = route.query_with(&[("container", Some(placed.item.id().to_owned()))]);
+    forward(&placed.engine, route, "/commit", &query, request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_may_have_a_node_in_front() {
+        assert_eq!(split("node-1/web/json", &Method::GET), ("node-1/web", "json"));
+        assert_eq!(split("web/attach/ws", &Method::GET), ("web", "attach/ws"));
+        assert_eq!(split("node-1/web", &Method::DELETE), ("node-1/web", ""));
+    }
+}

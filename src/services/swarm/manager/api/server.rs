@@ -1,0 +1,157 @@
+//! Connections, and which part of the API a request belongs to.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::HeaderValue;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{interval, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::answer::{Answer, Refused, json_answer, whole};
+use super::route::Route;
+use super::{containers, everywhere, images, views};
+use crate::services::swarm::manager::cluster::Cluster;
+
+/// How many clients are served at once.
+const MOST_CONNECTIONS: usize = 2000;
+/// How long a client may take for the head of a request.
+const HEAD_PATIENCE: Duration = Duration::from_secs(30);
+/// The pause after the system refused a connection.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// A manager that serves.
+#[derive(Debug)]
+pub(in super::super) struct Server {
+    cluster: Cluster,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Server {
+    pub(in super::super) fn new(cluster: Cluster) -> Self {
+        Self {
+            cluster,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Serves on all of `listeners`; does not end by itself.
+    pub(in super::super) async fn serve(&self, listeners: &[TcpListener]) {
+        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let accepting = listeners
+            .iter()
+            .map(|listener| self.accept(listener, Arc::clone(&places)));
+        futures_util::future::join_all(accepting).await;
+    }
+
+    /// Lets requests that go on end within `patience`.
+    pub(in super::super) async fn finish(&self, patience: Duration) {
+        self.stop.cancel();
+        self.tasks.close();
+        // Streams that nobody ends, such as events, are cut.
+        let _ = timeout(patience, self.tasks.wait()).await;
+    }
+
+    async fn accept(&self, listener: &TcpListener, places: Arc<Semaphore>) {
+        let mut again = interval(ACCEPT_AGAIN);
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
+            let Ok((stream, _)) = listener.accept().await else {
+                again.tick().await;
+                continue;
+            };
+            let (cluster, stop) = (self.cluster.clone(), self.stop.clone());
+            self.tasks.spawn(async move {
+                // A client that goes away is no event of ours.
+                let _ = connection(stream, cluster, stop).await;
+                drop(place);
+            });
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, cluster: Cluster, stop: CancellationToken) -> hyper::Result<()> {
+    // Without it small answers wait for the client's acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let cluster = cluster.clone();
+        async move { Ok::<_, Infallible>(answer(&cluster, request).await) }
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        ended = serving.as_mut() => ended,
+        () = stop.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    }
+}
+
+async fn answer(cluster: &Cluster, request: Request<Incoming>) -> Answer {
+    let route = Route::of(request.uri());
+    let mut answer = match dispatch(cluster, &route, request).await {
+        Ok(answer) => answer,
+        Err(refused) => refused.answer(),
+    };
+    let headers = answer.headers_mut();
+    if let Ok(version) = HeaderValue::from_str(&views::newest_version(cluster).to_string()) {
+        headers.insert("api-version", version);
+    }
+    headers.insert("ostype", HeaderValue::from_static("linux"));
+    headers.insert("server", HeaderValue::from_static("swarm/1.2.9"));
+    answer
+}
+
+async fn dispatch(cluster: &Cluster, route: &Route, request: Request<Incoming>) -> Result<Answer, Refused> {
+    let (kind, rest) = route.parts();
+    let method = request.method().clone();
+    match (&method, kind.as_str(), rest.as_str()) {
+        (&Method::GET | &Method::HEAD, "_ping", "") => Ok(whole(StatusCode::OK, b"OK".to_vec())),
+        (&Method::GET, "version", "") => Ok(json_answer(&views::version(cluster))),
+        (&Method::GET, "info", "") => Ok(json_answer(&views::info(cluster, route.version))),
+        (&Method::GET, "events", "") => Ok(everywhere::events(cluster, route)),
+        (&Method::GET, "containers", "json" | "ps") => containers::list(cluster, route).await,
+        (&Method::POST, "containers", "create") => containers::create(cluster, route, request).await,
+        (_, "containers", _) => containers::one(cluster, route, &rest, request).await,
+        (_, "exec", _) => containers::exec(cluster, route, &rest, request).await,
+        (&Method::GET, "images", "json") => images::list(cluster, route).await,
+        (&Method::POST, "images", "create") => images::pull(cluster, route, &request),
+        (_, "images", "load" | "get" | "prune") => {
+            Err(Refused::not_here("do it on each node: docker -H tcp://NODE:2375 ..."))
+        }
+        (&Method::POST, "build", "") => images::build(cluster, route, request).await,
+        (_, "images", _) => images::one(cluster, route, &rest, request).await,
+        (&Method::POST, "auth", "") | (&Method::GET, "images/search", "") => {
+            everywhere::any(cluster, route, request).await
+        }
+        (&Method::POST, "commit", "") => containers::commit(cluster, route, request).await,
+        (&Method::GET, "networks" | "volumes", "") => everywhere::list(cluster, route, &kind).await,
+        (&Method::POST, "networks" | "volumes", "create") => everywhere::any(cluster, route, request).await,
+        (_, "networks" | "volumes", _) if !rest.is_empty() && rest != "prune" => {
+            everywhere::one(cluster, route, (&kind, &rest), request).await
+        }
+        (_, "session", _) => Err(Refused::not_here("BuildKit; build with DOCKER_BUILDKIT=0")),
+        (_, "swarm" | "services" | "nodes" | "tasks" | "secrets" | "configs", _) => Err(Refused::not_here(
+            "swarm mode; this is classic Swarm, use docker run and docker-compose",
+        )),
+        _ => Err(Refused::not_here(&format!("{method} {}", route.path))),
+    }
+}
