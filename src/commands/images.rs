@@ -11,6 +11,8 @@ impl StandInImages for BinaryImages {
     fn archive(&self, service: &str, tag: &str) -> io::Result<Vec<u8>> {
         let spec = match service {
             "mongo" => ImageSpec::mongo(tag),
+            "swarm" => ImageSpec::swarm(tag),
+            "discovery" => ImageSpec::discovery(tag),
             other => ImageSpec::service(tag, other, &[]),
         };
         let program = Program::new(fs_err::read(std::env::current_exe()?)?);

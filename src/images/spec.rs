@@ -75,6 +75,27 @@ impl ImageSpec {
         spec
     }
 
+    /// Describes the image of Swarm, which as the archived one listens on port 2375 of its container.
+    pub fn swarm(reference: &str) -> Self {
+        let mut spec = Self::service(reference, "swarm", &[]);
+        spec.environment.insert("SWARM_HOST".to_owned(), ":2375".to_owned());
+        spec.command.push("--help".to_owned());
+        spec.ports.push(2375);
+        spec
+    }
+
+    /// Describes the image of Swarm's discovery service, which keeps what it knows in a volume.
+    pub fn discovery(reference: &str) -> Self {
+        let mut spec = Self::service(reference, "discovery", &[]);
+        spec.ports.push(443);
+        spec.volumes.push("/data".to_owned());
+        spec.directories.push(Directory {
+            path: "/data".to_owned(),
+            mode: 0o755,
+        });
+        spec
+    }
+
     /// The configuration of the image whose one layer has the digest `layer`.
     pub(crate) fn configuration(&self, layer: &str) -> Value {
         let mut config = json!({ "Entrypoint": self.entrypoint, "WorkingDir": "/", "Labels": self.labels });

@@ -129,7 +129,7 @@ async fn containers_go_where_their_constraint_says_and_clients_see_where_that_is
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_dies_is_unhealthy_until_it_returns_and_a_new_manager_knows_all() {
     let engine = Engine::start("node-1", "staging", OF_2020).await;
-    let (running, address) = manage(&[engine.clone()]);
+    let (running, address) = manage(std::slice::from_ref(&engine));
     until_states(&address, &["Healthy"]).await;
     ask(
         &address,
@@ -151,7 +151,7 @@ async fn an_engine_that_dies_is_unhealthy_until_it_returns_and_a_new_manager_kno
     assert!(returned.elapsed() < Duration::from_secs(6), "{:?}", returned.elapsed());
 
     drop(running);
-    let (_running, address) = manage(&[engine.clone()]);
+    let (_running, address) = manage(std::slice::from_ref(&engine));
     until_states(&address, &["Healthy"]).await;
     let (_, listed) = ask(&address, "GET", "/v1.41/containers/json?all=1", &Value::Null).await;
     assert_eq!(listed[0]["Names"][0], "/node-1/kept");
