@@ -28,3 +28,6 @@ pub use ports::{PortBinding, host_ports};
 pub use request::{Request, RequestError};
 pub use select::Scheduler;
 pub use strategy::{Strategy, UnknownStrategy};
+
+#[cfg(test)]
+mod tests;
