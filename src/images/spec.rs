@@ -75,7 +75,8 @@ impl ImageSpec {
         spec
     }
 
-    /// Describes the image of Swarm, which as the archived one listens on port 2375 of its container.
+    /// Describes the image of Swarm, which as the archived one listens on port 2375 of its container. It has no volume for
+    /// `.swarm` as that one had: nothing is kept there, and every agent would leave an empty volume behind.
     pub fn swarm(reference: &str) -> Self {
         let mut spec = Self::service(reference, "swarm", &[]);
         spec.environment.insert("SWARM_HOST".to_owned(), ":2375".to_owned());
@@ -84,14 +85,16 @@ impl ImageSpec {
         spec
     }
 
-    /// Describes the image of Swarm's discovery service, which keeps what it knows in a volume.
+    /// Describes the image of Swarm's discovery service, which keeps what it knows in a volume. Whoever runs it may choose
+    /// the user, so all may write there. Its certificates can be made with the same image:
+    /// `--entrypoint /labctl IMAGE service certificate`.
     pub fn discovery(reference: &str) -> Self {
         let mut spec = Self::service(reference, "discovery", &[]);
         spec.ports.push(443);
         spec.volumes.push("/data".to_owned());
         spec.directories.push(Directory {
             path: "/data".to_owned(),
-            mode: 0o755,
+            mode: 0o1777,
         });
         spec
     }
@@ -134,5 +137,30 @@ fn architecture() -> &'static str {
         "aarch64" => "arm64",
         "x86" => "386",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn swarm_listens_where_the_archived_image_did_and_leaves_no_volumes() {
+        let config = &ImageSpec::swarm("labctl/swarm:test").configuration("sha256:00")["config"];
+        assert_eq!(config["Entrypoint"], json!(["/labctl", "service", "swarm"]));
+        assert_eq!(config["Cmd"], json!(["--help"]));
+        assert_eq!(config["Env"], json!(["SWARM_HOST=:2375"]));
+        assert_eq!(config["ExposedPorts"], json!({ "2375/tcp": {} }));
+        assert_eq!(config.get("Volumes"), None);
+    }
+
+    #[test]
+    fn any_user_may_run_discovery() {
+        let spec = ImageSpec::discovery("labctl/discovery:test");
+        let data = spec.directories.iter().find(|directory| directory.path == "/data");
+        assert_eq!(data.map(|directory| directory.mode), Some(0o1777));
+        let config = &spec.configuration("sha256:00")["config"];
+        assert_eq!(config["Entrypoint"], json!(["/labctl", "service", "discovery"]));
+        assert_eq!(config["ExposedPorts"], json!({ "443/tcp": {} }));
     }
 }
