@@ -223,11 +223,9 @@ pub enum Verb {
     /// Runs what the lab's own containers run.
     #[command(hide = true)]
     Service {
-        /// The service.
-        name: String,
-        /// What it is told.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
+        /// The service, and what it is told: its `--help` and `-v` are not ours.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "NAME [ARGUMENTS]")]
+        words: Vec<String>,
     },
 }
 

@@ -11,8 +11,11 @@ use std::io::Write;
 
 /// Does what `cli` says, shows what went wrong, and returns how it ended.
 pub async fn dispatch(cli: Cli) -> Exit {
-    if let Verb::Service { name, arguments } = &cli.verb {
-        return service(name, arguments).await;
+    if let Verb::Service { words } = &cli.verb {
+        return match words.split_first() {
+            Some((name, arguments)) => service(name, arguments).await,
+            None => Exit::Success,
+        };
     }
     let session = match Session::new(&cli.common) {
         Ok(session) => session,
