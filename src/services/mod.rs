@@ -3,6 +3,7 @@
 //! Responsible for the services themselves: their arguments, protocols, data and logs. It may not import any
 //! other layer of the crate: inside a container there is no lab, no inventory and no node.
 
+mod address;
 mod certificate;
 mod clap_text;
 mod console;

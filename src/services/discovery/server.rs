@@ -29,6 +29,7 @@ use tokio_rustls::TlsAcceptor;
 use super::options::Options;
 use super::store::{Refusal, Store};
 use super::{SERVICE, ServeError};
+use crate::services::address::is_address;
 use crate::services::console::say;
 use crate::services::signals::StopSignals;
 
@@ -47,7 +48,9 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 pub(super) async fn run(options: &Options) -> Result<(), ServeError> {
     let mut stop = StopSignals::listen().map_err(ServeError::Signals)?;
     let tls = TlsAcceptor::from(Arc::new(tls_config(options)?));
-    let store = Store::open(&options.data).map_err(|source| ServeError::Data {
+    // A directory that cannot be written is told at once, and not by the first client.
+    let store = Store::open(&options.data).and_then(|store| store.save().map(|()| store));
+    let store = store.map_err(|source| ServeError::Data {
         path: options.data.clone(),
         source,
     })?;
@@ -138,9 +141,10 @@ async fn answer(request: Request<Incoming>, peer: IpAddr, store: &Mutex<Store>) 
             let Ok(token) = new_token() else {
                 return text(StatusCode::INTERNAL_SERVER_ERROR, "no token can be made");
             };
-            let made = change(store, |store| store.create(token.clone(), now));
-            say(SERVICE, &format!("{peer} made a cluster"));
-            made.map_or_else(refused, |()| text(StatusCode::OK, &token))
+            change(store, |store| store.create(token.clone(), now)).map_or_else(refused, |()| {
+                say(SERVICE, &format!("{peer} made a cluster"));
+                text(StatusCode::OK, &token)
+            })
         }
         (&Method::POST, Some(token)) => {
             let Ok(body) = Limited::new(body, LARGEST).collect().await else {
@@ -215,10 +219,4 @@ fn new_token() -> io::Result<String> {
         let _ = write!(text, "{byte:02x}");
         text
     }))
-}
-
-fn is_address(text: &str) -> bool {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
-    let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-    text.chars().all(is_plain) && port.is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0))
 }

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::Discovery;
 use super::manager::scheduler::Strategy;
+use crate::services::address::is_address;
 use crate::services::{clap_text, go_duration};
 
 /// What was asked for, made out.
@@ -248,20 +249,6 @@ fn address(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("--advertise should be of the form ip:port or hostname:port".to_owned())
-}
-
-/// Tells whether `text` is a host and a port.
-pub(super) fn is_address(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else {
-        return false;
-    };
-    let is_host = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
-    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let right_host = match bracketed {
-        Some(host) => host.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && host.len() <= 253 && host.chars().all(is_host),
-    };
-    right_host && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 fn listening(text: &str) -> Result<String, String> {

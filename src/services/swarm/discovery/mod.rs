@@ -16,7 +16,7 @@ use thiserror::Error;
 
 pub(super) use token::create_cluster;
 
-use super::options::is_address;
+use crate::services::address::is_address;
 
 /// The most that a file with addresses may hold, in bytes.
 const LARGEST_FILE: usize = 1 << 20;
