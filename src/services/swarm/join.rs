@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::log::log;
 use super::{JoinOptions, SwarmError};
@@ -27,14 +27,8 @@ pub(super) async fn run(options: &JoinOptions) -> Result<(), SwarmError> {
 }
 
 async fn register(options: &JoinOptions) {
-    let mut tick = interval(options.heartbeat.min(TRY_AGAIN));
-    let mut next = None;
-    loop {
-        let now = tick.tick().await;
-        if next.is_some_and(|next| now < next) {
-            continue;
-        }
-        let every = go_duration::show(options.heartbeat);
+    let every = go_duration::show(options.heartbeat);
+    again_and_again(options.heartbeat, async || {
         log(
             "info",
             &format!("Registering on the discovery service every {every}..."),
@@ -43,11 +37,55 @@ async fn register(options: &JoinOptions) {
                 ("discovery", &options.discovery.to_string()),
             ],
         );
-        let registered = timeout(DEADLINE, options.discovery.register(&options.address, options.ttl)).await;
-        match registered {
-            Ok(Ok(())) => next = Some(now + options.heartbeat),
+        match timeout(DEADLINE, options.discovery.register(&options.address, options.ttl)).await {
+            Ok(Ok(())) => return true,
             Ok(Err(error)) => log("error", &error.to_string(), &[]),
             Err(_) => log("error", "the discovery service did not answer in time", &[]),
         }
+        false
+    })
+    .await;
+}
+
+/// Tries at once and then each `heartbeat`, or sooner where a try failed; never ends.
+async fn again_and_again(heartbeat: Duration, mut succeeds: impl AsyncFnMut() -> bool) {
+    let mut tick = interval(heartbeat);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if !succeeds().await {
+            tick.reset_after(heartbeat.min(TRY_AGAIN));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::Instant;
+
+    /// The seconds at which an agent tries within a minute, where the first `failures` of its tries fail.
+    async fn tries(heartbeat: u64, failures: usize) -> Vec<u64> {
+        let begun = Instant::now();
+        let mut seen = Vec::new();
+        let tries = again_and_again(Duration::from_secs(heartbeat), async || {
+            seen.push(begun.elapsed().as_secs());
+            seen.len() > failures
+        });
+        assert!(timeout(Duration::from_secs(59), tries).await.is_err());
+        seen
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_heartbeat_is_kept_whatever_its_length() {
+        assert_eq!(tries(7, 0).await, [0, 7, 14, 21, 28, 35, 42, 49, 56]);
+        assert_eq!(tries(60, 0).await, [0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_failed_is_tried_again_soon() {
+        assert_eq!(tries(60, 3).await, [0, 5, 10, 15]);
+        assert_eq!(tries(20, 1).await, [0, 5, 25, 45]);
+        assert_eq!(tries(2, 100).await.len(), 30);
     }
 }

@@ -1,4 +1,4 @@
-//! The log of `swarm join` and `swarm manage`, on standard error, where the archived image had it.
+//! The log of `swarm join` and `swarm manage`, on standard output, where the archived image had it.
 //!
 //! Responsible for lines as its logger wrote them off a terminal, which people look for. It may not fail.
 
@@ -15,8 +15,8 @@ pub(super) fn log(level: &str, message: &str, fields: &[(&str, &str)]) {
     for (name, value) in fields {
         line += &format!(" {name}={}", quoted(value));
     }
-    // A closed standard error is no reason to stop serving.
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    // A closed standard output is no reason to stop serving.
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 /// Puts `text` in quotes where it is not one plain word; control characters are spelled.
