@@ -224,7 +224,12 @@ pub enum Verb {
     #[command(hide = true)]
     Service {
         /// The service, and what it is told: its `--help` and `-v` are not ours.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "NAME [ARGUMENTS]")]
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            required = true,
+            value_name = "NAME [ARGUMENTS]"
+        )]
         words: Vec<String>,
     },
 }
