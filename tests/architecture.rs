@@ -11,7 +11,8 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("domain", &[][..]),
         ("planner", &["domain"][..]),
         ("check", &["domain"][..]),
-        ("load", &["domain"][..]),
+        // Of the images only their list: which services a lab may name.
+        ("load", &["domain", "images"][..]),
         ("journal", &["domain"][..]),
         ("report", &["domain"][..]),
         ("node", &["domain"][..]),

@@ -307,6 +307,43 @@ fn write_clone_and_provide_know_their_undo() {
     assert_eq!(paths, ["/home/ubuntu/a/b.txt", "/home/ubuntu/a"]);
 }
 
+fn provided(action: &str) -> Result<(Action, UndoText), String> {
+    let step = format!(
+        "[[task.step]]\nid = \"a\"\ntitle = \"A\"\nprovide = {action}\nexpect = [{{ images = {{ present = [\"x\"] }} }}]\n"
+    );
+    let lab = lab_of(&step).map_err(|faults| render_diagnostics(&faults, false))?;
+    let step = first(&lab);
+    Ok((step.action.clone(), step.undo[0].clone()))
+}
+
+#[rstest::rstest]
+#[case(r#"{ image = "labctl/swarm:1", stand_in = "swarm" }"#, "labctl images build swarm | docker load; docker tag labctl/swarm:1", &["labctl/swarm:1"])]
+#[case(r#"{ image = "labctl/swarm:1", stand_in = "swarm", upstream = "" }"#, "labctl images build swarm | docker load; docker tag labctl/swarm:1", &["labctl/swarm:1"])]
+#[case(r#"{ image = "swarm:1.2.9", stand_in = "swarm" }"#, "docker pull swarm:1.2.9", &["swarm:1.2.9"])]
+#[case(r#"{ image = "a/b", upstream = "b" }"#, "docker pull b; docker tag b a/b", &["a/b", "b"])]
+#[case(r#"{ image = "a/mongo", upstream = "mongo", stand_in = "mongo" }"#, "docker pull mongo || labctl images build mongo | docker load; docker tag a/mongo", &["a/mongo", "mongo"])]
+fn an_image_comes_from_where_its_name_says(#[case] written: &str, #[case] shown: &str, #[case] undone: &[&str]) {
+    let (action, undo) = provided(written).unwrap();
+    assert_eq!(action.to_string(), shown);
+    let UndoText::Images(images) = undo else {
+        panic!("{undo:?}")
+    };
+    let images: Vec<String> = images.iter().map(ToString::to_string).collect();
+    assert_eq!(images, undone);
+}
+
+#[rstest::rstest]
+#[case(r#"{ image = "a" }"#, "does not say where the image comes from")]
+#[case(
+    r#"{ image = "a", upstream = "", stand_in = "" }"#,
+    "nothing says where this image comes from"
+)]
+#[case(r#"{ image = "a", stand_in = "swarn" }"#, "did you mean `swarm`?")]
+fn an_image_from_nowhere_is_refused(#[case] written: &str, #[case] expected: &str) {
+    let refusal = provided(written).unwrap_err();
+    assert!(refusal.contains(expected), "{refusal}");
+}
+
 #[test]
 fn the_lab_in_the_authors_guide_is_right() {
     let guide = include_str!("../labs/README.md");

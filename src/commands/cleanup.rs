@@ -96,7 +96,7 @@ async fn take_back(session: &Session, instance: &Instance, named: Option<Invento
         nodes,
         values: Values::default(),
         state,
-        images: Arc::new(BinaryImages),
+        images: Arc::<BinaryImages>::default(),
         keep_going: true,
         stop: CancellationToken::new(),
     };

@@ -75,7 +75,7 @@ pub(super) async fn run(session: &Session, options: &cli::Run) -> Result<Exit, F
             .collect(),
         values,
         state: opened.state.clone(),
-        images: Arc::new(BinaryImages),
+        images: Arc::<BinaryImages>::default(),
         keep_going: options.keep_going,
         stop: CancellationToken::new(),
     };

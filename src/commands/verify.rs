@@ -59,7 +59,7 @@ pub(super) async fn verify(session: &Session, options: &cli::Verify) -> Result<E
         nodes: access(&connections),
         values: captured(&state),
         state,
-        images: Arc::new(BinaryImages),
+        images: Arc::<BinaryImages>::default(),
         keep_going: true,
         stop: CancellationToken::new(),
     };

@@ -38,14 +38,14 @@ pub enum Action {
         /// What follows the program: options, verb, arguments.
         arguments: Vec<Text>,
     },
-    /// Makes an image be there under a name of the lab's own: from a registry, else from the labctl binary.
+    /// Makes an image be there: one from a registry, else one made of the labctl binary. At least one of both is given.
     Provide {
         /// The name it gets on the node.
         image: Text,
-        /// The reference tried first.
-        upstream: Text,
-        /// The service of the labctl binary that stands in where `upstream` cannot be had.
-        stand_in: String,
+        /// The reference that is pulled, unless the node has it; the image itself where it is the same.
+        upstream: Option<Text>,
+        /// The service of the labctl binary that the image is made of where `upstream` is not given or cannot be had.
+        stand_in: Option<String>,
     },
     /// Does nothing: the step is its checks.
     Wait,
@@ -100,13 +100,24 @@ impl fmt::Display for Action {
                 image,
                 upstream,
                 stand_in,
-            } => {
-                write!(
-                    formatter,
-                    "docker pull {upstream} || docker load < labctl-{stand_in}; docker tag {image}"
-                )
-            }
+            } => display_provide(formatter, image, upstream.as_ref(), stand_in.as_deref()),
             Self::Wait => formatter.write_str("(only looks)"),
         }
+    }
+}
+
+fn display_provide(
+    formatter: &mut fmt::Formatter<'_>,
+    image: &Text,
+    upstream: Option<&Text>,
+    stand_in: Option<&str>,
+) -> fmt::Result {
+    let load = stand_in.map(|service| format!("labctl images build {service} | docker load"));
+    match (upstream, load) {
+        (Some(upstream), _) if upstream == image => write!(formatter, "docker pull {image}"),
+        (Some(upstream), Some(load)) => write!(formatter, "docker pull {upstream} || {load}; docker tag {image}"),
+        (Some(upstream), None) => write!(formatter, "docker pull {upstream}; docker tag {upstream} {image}"),
+        (None, Some(load)) => write!(formatter, "{load}; docker tag {image}"),
+        (None, None) => write!(formatter, "docker image inspect {image}"),
     }
 }

@@ -4,9 +4,11 @@
 //! engine nor find the binary, and it imports no other layer of the crate.
 
 mod archive;
+mod catalogue;
 mod program;
 mod spec;
 
 pub use archive::{ImageId, write};
+pub use catalogue::{OWN_IMAGES, OwnImage, is_own_reference};
 pub use program::Program;
 pub use spec::{Directory, ImageSpec, PROGRAM_PATH};

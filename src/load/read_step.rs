@@ -283,13 +283,20 @@ fn read_compose(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenAction>
 fn read_provide(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenAction> {
     let mut fields = Fields::of("`provide`", value, faults)?;
     let image = fields.required_text("image", faults);
-    let upstream = fields.required_text("upstream", faults);
-    let stand_in = fields.required_text("stand_in", faults);
+    let upstream = fields.text("upstream", faults);
+    let stand_in = fields.text("stand_in", faults);
+    if !fields.has("upstream") && !fields.has("stand_in") {
+        let fault = faults
+            .fault(fields.place(), "`provide` does not say where the image comes from")
+            .label("`upstream`, `stand_in` or both are missing here")
+            .hint("`upstream` is pulled; `stand_in` names a service of labctl, of which the image is made");
+        fields.miss(vec!["upstream", "stand_in"], fault);
+    }
     fields.finish(faults);
     Some(WrittenAction::Provide {
         image: image?,
-        upstream: upstream?,
-        stand_in: stand_in?,
+        upstream,
+        stand_in,
     })
 }
 

@@ -7,6 +7,7 @@ use super::suggest;
 use super::template::{Purpose, Scope};
 use super::written::{Template, WrittenAction, WrittenCommand, WrittenContent, WrittenFile, WrittenUndo};
 use crate::domain::{Action, CommandText, FileText, NodeName, Part, Text, UndoText};
+use crate::images::{OWN_IMAGES, is_own_reference};
 use std::time::Duration;
 use toml::Spanned;
 
@@ -74,19 +75,59 @@ impl Resolver<'_> {
                 upstream,
                 stand_in,
             } => {
-                let image = self.text(image, scope, Purpose::Plain);
-                let upstream = self.text(upstream, scope, Purpose::Plain);
-                let stand_in = self.early(stand_in, scope);
-                let undo = vec![UndoText::Images(vec![image.clone(), upstream.clone()])];
-                let action = Action::Provide {
-                    image,
-                    upstream,
-                    stand_in,
-                };
-                (action, undo)
+                let sources = (upstream.as_ref(), stand_in.as_ref());
+                self.provide(image, sources, scope)
             }
             WrittenAction::Wait => (Action::Wait, Vec::new()),
         })
+    }
+
+    fn provide(
+        &mut self,
+        name: &Template,
+        (upstream, stand_in): (Option<&Template>, Option<&Template>),
+        scope: &Scope,
+    ) -> (Action, Vec<UndoText>) {
+        let image = self.text(name, scope, Purpose::Plain);
+        let upstream = upstream.map(|text| self.text(text, scope, Purpose::Plain));
+        let mut upstream = upstream.filter(|text| !text.to_string().trim().is_empty());
+        let service = stand_in.map(|text| (text, self.early(text, scope)));
+        let service = service.filter(|(_, service)| !service.trim().is_empty());
+        let mut stand_in = service.map(|(template, service)| {
+            self.known_service(template, &service);
+            service
+        });
+        if upstream.is_none() && stand_in.is_none() && self.judges {
+            let fault = self
+                .faults
+                .fault(name.span(), "nothing says where this image comes from");
+            let fault = fault.label("both `upstream` and `stand_in` are empty");
+            self.faults.push(fault);
+        }
+        // A public name never comes to stand for an image of ours: it means what its registry has.
+        if upstream.is_none() && !is_own_reference(&image.to_string()) {
+            upstream = Some(image.clone());
+            stand_in = None;
+        }
+        let mut named = vec![image.clone()];
+        named.extend(upstream.iter().filter(|upstream| **upstream != image).cloned());
+        let action = Action::Provide {
+            image,
+            upstream,
+            stand_in,
+        };
+        (action, vec![UndoText::Images(named)])
+    }
+
+    fn known_service(&mut self, template: &Template, service: &str) {
+        let names = || OWN_IMAGES.iter().map(|image| image.name);
+        if !self.judges || names().any(|name| name == service) {
+            return;
+        }
+        let message = format!("labctl makes no image of a service `{service}`");
+        let mut fault = self.faults.fault(template.span(), message);
+        fault.hint = suggest::hint(service, names());
+        self.faults.push(fault);
     }
 
     fn compose(

@@ -107,8 +107,8 @@ pub(super) enum WrittenAction {
     },
     Provide {
         image: Template,
-        upstream: Template,
-        stand_in: Template,
+        upstream: Option<Template>,
+        stand_in: Option<Template>,
     },
     Wait,
 }

@@ -1,12 +1,9 @@
 //! The actions of a lab, each turned into execs, files or calls of the engine.
 
-use super::baseline::engine_contents;
-use super::engine::{Engine, EngineFault};
 use super::output::StepOutput;
+use super::provide::Wanted;
 use super::shared::Shared;
-use crate::domain::{
-    Action, Command, CommandText, Ending, FileText, MissingValue, PlannedStep, Text, Undo, Values, familiar_reference,
-};
+use crate::domain::{Action, Command, CommandText, Ending, FileText, MissingValue, PlannedStep, Text, Undo, Values};
 use crate::node::{ExecId, ExecRequest, FileWrite, NodeError, NodeErrorKind, Transport};
 use secrecy::SecretString;
 use std::time::Duration;
@@ -73,7 +70,14 @@ pub(super) async fn perform(scene: Scene<'_>, action: &Action, output: &mut Step
             image,
             upstream,
             stand_in,
-        } => scene.provide(image, upstream, stand_in, output).await,
+        } => {
+            let wanted = Wanted {
+                image,
+                upstream: upstream.as_ref(),
+                stand_in: stand_in.as_deref(),
+            };
+            scene.provide(wanted, output).await
+        }
         Action::Wait => Ok(Ending::Exited { code: 0 }),
     };
     ending.unwrap_or_else(|ending| ending)
@@ -210,72 +214,5 @@ impl Scene<'_> {
             output.say(&format!("{path} ({size} bytes)"));
         }
         Ok(Ending::Exited { code: 0 })
-    }
-
-    /// Takes `reference` from an image that is there only since this instance: moved to another one, it would leave that
-    /// without a name.
-    async fn free(&self, engine: &Engine, reference: &str) -> Result<(), EngineFault> {
-        let contents = engine_contents(self.transport)
-            .await
-            .map_err(|error| EngineFault::Lost(error.to_string()))?;
-        let tag = familiar_reference(reference);
-        let holder = contents.images.iter().find(|image| image.tags.contains(&tag));
-        let is_new = holder.is_some_and(|image| {
-            let state = self.shared.state();
-            state
-                .baselines
-                .get(&self.step.key.node)
-                .is_some_and(|baseline| !baseline.images.contains_key(&image.id))
-        });
-        let is_used = holder.is_some_and(|image| contents.containers.iter().any(|one| one.image_id == image.id));
-        if is_new && !is_used {
-            engine.remove_image(&tag).await
-        } else {
-            Ok(())
-        }
-    }
-
-    async fn provide(
-        &self,
-        image: &Text,
-        upstream: &Text,
-        stand_in: &str,
-        output: &mut StepOutput,
-    ) -> Result<Ending, Ending> {
-        let image = image.fill(&self.values)?;
-        let upstream = upstream.fill(&self.values)?;
-        let work = async {
-            let engine = Engine::connect(self.transport).await?;
-            self.free(&engine, &image).await?;
-            match engine.pull(&upstream).await {
-                Ok(()) => {
-                    engine.tag(&upstream, &image).await?;
-                    output.say(&format!("{image} is {upstream}, pulled from its registry"));
-                }
-                Err(EngineFault::Lost(reason)) => return Err(EngineFault::Lost(reason)),
-                Err(EngineFault::Refused(reason)) => {
-                    output.say(&format!("{upstream} cannot be pulled: {reason}"));
-                    let archive =
-                        self.shared.images.archive(stand_in, &image).map_err(|error| {
-                            EngineFault::Refused(format!("the stand-in could not be made: {error}"))
-                        })?;
-                    engine.load(archive).await?;
-                    output.say(&format!(
-                        "{image} is labctl's stand-in for it (labctl service {stand_in})"
-                    ));
-                }
-            }
-            Ok(())
-        };
-        let stopped = self.shared.stop.cancelled();
-        tokio::select! {
-            biased;
-            () = stopped => Ok(Ending::Cancelled),
-            done = timeout(self.step.timeout, work) => match done {
-                Ok(Ok(())) => Ok(Ending::Exited { code: 0 }),
-                Ok(Err(fault)) => Err(fault.into()),
-                Err(_) => Ok(Ending::TimedOut { after: self.step.timeout }),
-            },
-        }
     }
 }

@@ -109,6 +109,15 @@ impl Engine {
         Ok(())
     }
 
+    /// Returns the id of the image `reference`, a name, a digest or an id; `None` where there is none.
+    pub(super) async fn image_id(&self, reference: &str) -> Result<Option<String>, EngineFault> {
+        match self.docker.inspect_image(reference).await {
+            Ok(image) => Ok(image.id),
+            Err(DockerError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     pub(super) async fn tag(&self, image: &str, reference: &str) -> Result<(), EngineFault> {
         let (repository, tag) = repository_and_tag(reference);
         let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();

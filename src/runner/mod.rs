@@ -12,6 +12,7 @@ mod executor;
 mod notices;
 mod output;
 mod ownership;
+mod provide;
 mod reports;
 mod reset;
 mod shared;

@@ -100,8 +100,8 @@ fn demonstration() -> Plan {
     };
     let provide = Action::Provide {
         image: text("mongo:3.6"),
-        upstream: text("mongo:3.6"),
-        stand_in: "mongo".to_owned(),
+        upstream: Some(text("mongo:3.6")),
+        stand_in: Some("mongo".to_owned()),
     };
     let compose = Action::Compose {
         program: vec!["compose".to_owned()],

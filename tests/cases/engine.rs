@@ -126,6 +126,13 @@ impl Contents {
                 let volumes: Value = self.volumes.iter().map(volume_json).collect();
                 (200, json!({ "Volumes": volumes }))
             }
+            ("GET", _) if path.starts_with("/images/") && path.ends_with("/json") => {
+                let name = &path["/images/".len()..path.len() - "/json".len()];
+                match self.find(name) {
+                    Some(image) => (200, json!({ "Id": image.id })),
+                    None => no(404, format!("No such image: {name}")),
+                }
+            }
             ("POST", "/images/create") => self.pull(&format!("{}:{}", of("fromImage"), of("tag"))),
             ("POST", "/images/load") => self.load(body),
             ("POST", _) if path.starts_with("/images/") && path.ends_with("/tag") => {
@@ -156,9 +163,9 @@ impl Contents {
     /// Loads what [`super::stage::Archives`] makes: a text that ends in the tag.
     fn load(&mut self, archive: &[u8]) -> Answer {
         let text = String::from_utf8_lossy(archive).into_owned();
-        let tag = text.rsplit(' ').next().unwrap().to_owned();
-        let id = format!("sha256:{}", super::disk::sha256(archive));
-        self.image(&id, &[&tag], None);
+        let (service, tag) = text.rsplit_once(' ').unwrap();
+        let id = format!("sha256:{}", super::disk::sha256(service.as_bytes()));
+        self.image(&id, &[tag], None);
         (200, json!({ "stream": format!("Loaded image: {tag}") }))
     }
 

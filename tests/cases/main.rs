@@ -18,6 +18,7 @@ mod order;
 mod outputs;
 mod ownership;
 mod picture;
+mod provide;
 mod random;
 mod selection;
 mod stage;

@@ -34,8 +34,8 @@ fn is_clean(stage: &Stage, ran: &Ran) -> bool {
 fn provides(image: &str, upstream: &str) -> super::labs::Written {
     let action = Action::Provide {
         image: text(image),
-        upstream: text(upstream),
-        stand_in: "mongo".to_owned(),
+        upstream: Some(text(upstream)),
+        stand_in: Some("mongo".to_owned()),
     };
     does("provide", "node-0", action)
         .undo(UndoText::Images(vec![text(image), text(upstream)]))
@@ -46,11 +46,11 @@ fn provides(image: &str, upstream: &str) -> super::labs::Written {
 async fn a_tag_that_was_moved_goes_back_and_the_new_image_goes() {
     let stage = Stage::one();
     let engine = &stage.machine("node-0").engine;
-    engine.with(|engine| engine.image(&image_id("0b"), &["mongo:3.6"], None));
+    engine.with(|engine| engine.image(&image_id("0b"), &["lab/mongo:3.6"], None));
     let before = engine.with(|engine| engine.clone());
-    stage.run(&plan(vec![provides("mongo:3.6", "mongo:3.6")])).await;
+    stage.run(&plan(vec![provides("lab/mongo:3.6", "mongo:3.6")])).await;
     assert_ne!(
-        engine.with(|engine| engine.tagged("mongo:3.6").unwrap().id.clone()),
+        engine.with(|engine| engine.tagged("lab/mongo:3.6").unwrap().id.clone()),
         image_id("0b")
     );
     let ran = stage.cleanup().await;

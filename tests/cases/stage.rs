@@ -17,6 +17,10 @@ use tokio_util::sync::CancellationToken;
 pub struct Archives;
 
 impl StandInImages for Archives {
+    fn id(&self, service: &str) -> std::io::Result<String> {
+        Ok(format!("sha256:{}", super::disk::sha256(service.as_bytes())))
+    }
+
     fn archive(&self, service: &str, tag: &str) -> std::io::Result<Vec<u8>> {
         Ok(format!("{service} {tag}").into_bytes())
     }
