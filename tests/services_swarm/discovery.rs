@@ -4,7 +4,7 @@ use super::{Running, service, wait_for};
 use std::path::Path;
 use std::process::{Command, Output};
 
-fn certificates(directory: &Path) {
+pub(super) fn certificates(directory: &Path) {
     let words = [
         "certificate",
         "--name",
@@ -16,7 +16,7 @@ fn certificates(directory: &Path) {
     assert!(service(&words).arg(directory).status().unwrap().success());
 }
 
-fn start(directory: &Path, listen: &str) -> (Running, String) {
+pub(super) fn start(directory: &Path, listen: &str) -> (Running, String) {
     let mut command = service(&["discovery", "--listen", listen]);
     command.arg("--certificate").arg(directory.join("discovery.pem"));
     command.arg("--key").arg(directory.join("discovery.key"));
@@ -24,14 +24,14 @@ fn start(directory: &Path, listen: &str) -> (Running, String) {
     Running::start(command, ("waiting for connections on ", "\n"))
 }
 
-fn swarm(directory: &Path, address: &str, words: &[&str]) -> Command {
+pub(super) fn swarm(directory: &Path, address: &str, words: &[&str]) -> Command {
     let mut command = service(&["swarm"]);
     command.args(words).env("SSL_CERT_FILE", directory.join("ca.pem"));
     command.env("SWARM_DISCOVERY_URL", format!("https://{address}/v1"));
     command
 }
 
-fn text(output: &Output) -> String {
+pub(super) fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
