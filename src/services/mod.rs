@@ -10,6 +10,7 @@ mod console;
 mod discovery;
 mod go_duration;
 pub mod mongo;
+mod random;
 mod run;
 mod signals;
 pub mod swarm;

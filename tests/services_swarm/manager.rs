@@ -221,3 +221,24 @@ async fn what_has_no_meaning_on_a_cluster_is_refused_by_name() {
         (404, Some("No such container: nothing"))
     );
 }
+
+#[test]
+fn a_discovery_that_does_not_answer_is_told_in_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = format!("file://{}", directory.path().join("missing").display());
+    let command = service(&["swarm", "manage", "-H", "tcp://127.0.0.1:0", &place]);
+    let (_running, complaint) = Running::start(command, ("Discovery error: ", "\""));
+    assert!(complaint.contains("missing"), "{complaint}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_is_an_engines_business() {
+    let engine = Engine::start("node-1", "x", OF_2020).await;
+    let (_running, address) = manage(std::slice::from_ref(&engine));
+    until_states(&address, &["Healthy"]).await;
+    let (_, answer) = ask(&address, "GET", "/v1.41/images/search?term=x", &Value::Null).await;
+    assert_eq!(
+        answer["message"], "page not found: images/search",
+        "the engine in memory has none"
+    );
+}

@@ -1,7 +1,8 @@
 //! The authority, and what it signs.
 //!
 //! Responsible for keys, certificates and their files. Keys are written before certificates and only for their owner, and every
-//! file is put in place whole, so that whoever is killed in between finds either nothing or something that fits.
+//! file is put in place whole. Key and certificate are two files all the same: whoever is killed between them leaves a new key beside
+//! an old certificate, which the next run mends. Two runs at once in one directory are not told apart: a lab makes one.
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;

@@ -4,7 +4,6 @@
 //! not decide what is kept.
 
 use std::convert::Infallible;
-use std::fmt::Write as _;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +30,7 @@ use super::store::{Refusal, Store};
 use super::{SERVICE, ServeError};
 use crate::services::address::is_address;
 use crate::services::console::say;
+use crate::services::random;
 use crate::services::signals::StopSignals;
 
 /// How many clients are served at once.
@@ -138,7 +138,8 @@ async fn answer(request: Request<Incoming>, peer: IpAddr, store: &Mutex<Store>) 
     let now = u64::try_from(Timestamp::now().as_second()).unwrap_or_default();
     match (method, token) {
         (&Method::POST, None) => {
-            let Ok(token) = new_token() else {
+            // 32 digits, as the tokens of Docker Hub had.
+            let Ok(token) = random::hex::<16>() else {
                 return text(StatusCode::INTERNAL_SERVER_ERROR, "no token can be made");
             };
             change(store, |store| store.create(token.clone(), now)).map_or_else(refused, |()| {
@@ -205,18 +206,4 @@ fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
     let mut answer = Response::new(Full::new(Bytes::copy_from_slice(body.as_bytes())));
     *answer.status_mut() = status;
     answer
-}
-
-/// Makes a token of 32 hex digits that nobody can guess.
-fn new_token() -> io::Result<String> {
-    let mut bytes = [0_u8; 16];
-    let got = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-    if got != bytes.len() {
-        return Err(io::Error::other("the system gave too few random bytes"));
-    }
-    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -19,6 +18,7 @@ use super::error::MongoError;
 use super::options::{Invocation, Options};
 use super::store::Store;
 use crate::services::console::say;
+use crate::services::signals::StopSignals;
 
 /// What every line of the log names.
 const SERVICE: &str = "mongo";
@@ -49,19 +49,11 @@ pub async fn run(arguments: &[String]) -> Result<(), MongoError> {
             return Ok(());
         }
     };
-    // As process 1 of a container there are no default actions: signals are waited for before anything else.
-    let mut terminate = signal(SignalKind::terminate()).map_err(MongoError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(MongoError::Signals)?;
+    let mut stop = StopSignals::listen().map_err(MongoError::Signals)?;
     let server = Server::bind(&options).await?;
-    server.serve(stopped(&mut terminate, &mut interrupt)).await;
+    let stopped = async { say(SERVICE, &format!("told to stop by {}", stop.wait().await)) };
+    server.serve(stopped).await;
     Ok(())
-}
-
-async fn stopped(terminate: &mut Signal, interrupt: &mut Signal) {
-    tokio::select! {
-        _ = terminate.recv() => say(SERVICE, "told to stop by SIGTERM"),
-        _ = interrupt.recv() => say(SERVICE, "told to stop by SIGINT"),
-    }
 }
 
 /// A stand-in that has its data and its addresses.

@@ -10,6 +10,7 @@ use super::answer::{Answer, Refused, json_answer, whole};
 use super::everywhere::{ask_all, filters, in_path};
 use super::proxy::{ask, forward, read};
 use super::route::Route;
+use crate::services::random;
 use crate::services::swarm::manager::cluster::{Cluster, Container, Engine, Placed, Snapshot};
 use crate::services::swarm::manager::scheduler::Request as Wanted;
 
@@ -70,7 +71,8 @@ fn shown(mut container: Value, snapshot: &Snapshot) -> Value {
 pub(super) async fn create(cluster: &Cluster, route: &Route, request: Request<Incoming>) -> Result<Answer, Refused> {
     let (head, body) = request.into_parts();
     let mut wanted = Wanted::parse(route.value("name").as_deref(), &read(body).await?)?;
-    wanted.ensure_swarm_id(new_id);
+    let id = random::hex::<32>().map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    wanted.ensure_swarm_id(|| id);
     let image = wanted.image.clone();
     let answer = create_on_one(cluster, route, &head.headers, wanted.clone()).await?;
     // An image that was built on one engine is on no other: where only some have it, it goes there.
@@ -109,13 +111,6 @@ async fn create_on_one(
         refresh(&engine, id).await;
     }
     Ok(answer)
-}
-
-fn new_id() -> String {
-    let mut bytes = [0_u8; 32];
-    // Without it two containers of the same second would have the same id; the system has always some.
-    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Brings the picture of a container up to date. Where that fails, the engine's events do it later.

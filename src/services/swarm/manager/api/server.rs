@@ -134,14 +134,13 @@ async fn dispatch(cluster: &Cluster, route: &Route, request: Request<Incoming>) 
         (_, "exec", _) => containers::exec(cluster, route, &rest, request).await,
         (&Method::GET, "images", "json") => images::list(cluster, route).await,
         (&Method::POST, "images", "create") => images::pull(cluster, route, &request),
+        (&Method::GET, "images", "search") => everywhere::any(cluster, route, request).await,
         (_, "images", "load" | "get" | "prune") => {
             Err(Refused::not_here("do it on each node: docker -H tcp://NODE:2375 ..."))
         }
         (&Method::POST, "build", "") => images::build(cluster, route, request).await,
         (_, "images", _) => images::one(cluster, route, &rest, request).await,
-        (&Method::POST, "auth", "") | (&Method::GET, "images/search", "") => {
-            everywhere::any(cluster, route, request).await
-        }
+        (&Method::POST, "auth", "") => everywhere::any(cluster, route, request).await,
         (&Method::POST, "commit", "") => containers::commit(cluster, route, request).await,
         (&Method::GET, "networks" | "volumes", "") => everywhere::list(cluster, route, &kind).await,
         (&Method::POST, "networks" | "volumes", "create") => everywhere::any(cluster, route, request).await,

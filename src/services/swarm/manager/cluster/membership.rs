@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::options::ClusterOptions;
 use super::registry::Registry;
+use crate::services::swarm::log::log;
 
 /// Why discovery gave no answer.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
@@ -20,27 +21,32 @@ pub trait EngineSource: Send + Sync + 'static {
     async fn addresses(&self) -> Result<Vec<String>, SourceError>;
 }
 
-/// A fixed list is a source, too.
-#[async_trait]
-impl EngineSource for Vec<String> {
-    async fn addresses(&self) -> Result<Vec<String>, SourceError> {
-        Ok(self.clone())
-    }
-}
-
 /// The most engines one cluster has: a discovery service that names more is broken or hostile.
 const MOST_ENGINES: usize = 10_000;
 
 /// Asks `source` until the registry's cancellation, and adds and removes engines.
 pub(super) async fn watch(source: Arc<dyn EngineSource>, registry: Arc<Registry>) {
     let mut members = Members::new(Instant::now());
+    let mut trouble = None;
     let asking = async {
         loop {
-            // A discovery that does not answer says nothing about the engines: they stay.
-            if let Ok(named) = source.addresses().await {
-                let (added, gone) = members.update(named, Instant::now(), &registry.options);
-                gone.iter().for_each(|addr| registry.remove(addr));
-                added.into_iter().for_each(|addr| registry.add(addr));
+            match source.addresses().await {
+                Ok(named) => {
+                    if trouble.take().is_some() {
+                        log("info", "Discovery answers again", &[]);
+                    }
+                    let (added, gone) = members.update(named, Instant::now(), &registry.options);
+                    gone.iter().for_each(|addr| registry.remove(addr));
+                    added.into_iter().for_each(|addr| registry.add(addr));
+                }
+                // It says nothing about the engines: they stay. The same complaint is made once.
+                Err(error) => {
+                    let error = error.to_string();
+                    if trouble.as_ref() != Some(&error) {
+                        log("error", &format!("Discovery error: {error}"), &[]);
+                    }
+                    trouble = Some(error);
+                }
             }
             tokio::time::sleep(members.next_in(Instant::now(), &registry.options)).await;
         }
