@@ -4,6 +4,8 @@ mod action;
 mod baseline;
 mod check;
 mod diagnostic;
+mod engine_files;
+mod engine_settings;
 mod event;
 mod exec;
 mod facts;
@@ -25,6 +27,10 @@ pub use action::{Action, FileText};
 pub use baseline::{Baseline, ContainerMark, Difference, FileMark};
 pub use check::{Check, CheckKind, ContainersCheck, HttpCheck, TextMatch, Verdict};
 pub use diagnostic::{Diagnostic, Diagnostics, SourceText};
+pub use engine_files::{
+    DEFAULTS_FILE, DROP_IN_FILE, EditedDefaults, EngineFileError, drop_in, edit_defaults, restore_defaults,
+};
+pub use engine_settings::{EngineOptionSet, EngineSettings};
 pub use event::{Counts, Event, EventKind, OutputRecord};
 pub use exec::Command;
 pub use facts::{
