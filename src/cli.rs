@@ -268,6 +268,10 @@ pub struct Run {
     /// First REMOVES ALL RUNNING CONTAINERS of the nodes and comments DOCKER_OPTS out; this cannot be undone.
     #[arg(long, env = "LABCTL_RESET_NODES", hide_env = true, value_parser = FalseyValueParser::new())]
     pub reset_nodes: bool,
+
+    /// Lets the lab open Docker ports on addresses that are not private: EVERYONE WHO REACHES THEM IS ROOT on that node.
+    #[arg(long, env = "LABCTL_EXPOSE_DOCKER", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub expose_docker: bool,
 }
 
 /// What to verify.

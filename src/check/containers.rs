@@ -20,6 +20,7 @@ pub(super) fn evaluate_containers(
     seen: &[ContainerSeen],
 ) -> Result<Verdict, MissingValue> {
     let values = context.values;
+    let name = wanted.name.as_ref().map(|text| text.fill(values)).transpose()?;
     let project = wanted.project.as_ref().map(|text| text.fill(values)).transpose()?;
     let service = wanted.service.as_ref().map(|text| text.fill(values)).transpose()?;
     let labels = wanted
@@ -29,6 +30,7 @@ pub(super) fn evaluate_containers(
         .collect::<Result<Vec<_>, _>>()?;
     let meant: Vec<&ContainerSeen> = seen
         .iter()
+        .filter(|container| name.as_deref().is_none_or(|name| container.name == name))
         .filter(|container| project.as_deref().is_none_or(|name| container.project() == Some(name)))
         .filter(|container| service.as_deref().is_none_or(|name| container.service() == Some(name)))
         .filter(|container| labels.iter().all(|label| has_label(container, label)))
@@ -50,6 +52,7 @@ pub(super) fn evaluate_containers(
         .map(|state| format!("{state} "))
         .unwrap_or_default();
     let of: Vec<String> = [
+        name.map(|name| format!(" called {name}")),
         service.map(|name| format!(" of service {name}")),
         project.map(|name| format!(" of project {name}")),
         (!labels.is_empty()).then(|| format!(" with label {}", labels.join(", "))),

@@ -2,6 +2,7 @@
 
 use super::containers::{evaluate_containers, evaluate_images};
 use super::engine::evaluate_engine;
+use super::swarm::evaluate_swarm;
 use super::text::{Seen, evaluate_text, quoted};
 use crate::domain::{
     CheckKind, CommandSeen, Ending, FileKind, FileSeen, HttpCheck, MissingValue, Observation, Values, Verdict,
@@ -104,6 +105,8 @@ pub fn evaluate_observed(
         }
         (CheckKind::Http(wanted), [Observation::HttpSilent { reason }]) => Ok(silent(wanted, reason)),
         (CheckKind::Engine { .. }, seen) => evaluate_engine(kind, values, seen),
+        (CheckKind::Captured { name }, _) => Ok(evaluate_captured(name, values)),
+        (CheckKind::Swarm(wanted), seen) => evaluate_swarm(wanted, values, seen),
         (CheckKind::Containers(wanted), [Observation::Containers { containers }]) => {
             evaluate_containers(wanted, context, containers)
         }
@@ -128,6 +131,15 @@ pub fn evaluate_observed(
             expected: "an observation that fits the check".to_owned(),
             actual: "another one, or none".to_owned(),
         }),
+    }
+}
+
+fn evaluate_captured(name: &str, values: &Values) -> Verdict {
+    let is_known = values.reveal(name).is_some();
+    Verdict {
+        holds: is_known,
+        expected: format!("the value `{name}` is known"),
+        actual: format!("it is {}", if is_known { "known" } else { "not known" }),
     }
 }
 

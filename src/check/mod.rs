@@ -4,6 +4,7 @@ mod containers;
 mod engine;
 mod evaluate;
 mod question;
+mod swarm;
 mod text;
 
 pub use evaluate::{CommandEvidence, Context, Ours, evaluate_command, evaluate_observed};

@@ -10,7 +10,9 @@ const LOOK: Duration = Duration::from_secs(10);
 pub fn probes_for(kind: &CheckKind, values: &Values) -> Result<Vec<Probe>, MissingValue> {
     let at = EngineAt::Socket;
     let probe = match kind {
-        CheckKind::Exit { .. } | CheckKind::Stdout(_) | CheckKind::Stderr(_) => return Ok(Vec::new()),
+        CheckKind::Exit { .. } | CheckKind::Stdout(_) | CheckKind::Stderr(_) | CheckKind::Captured { .. } => {
+            return Ok(Vec::new());
+        }
         CheckKind::Command { command, as_root, .. } => Probe::Command {
             command: filled(command, values)?,
             as_root: *as_root,
@@ -44,6 +46,10 @@ pub fn probes_for(kind: &CheckKind, values: &Values) -> Result<Vec<Probe>, Missi
             }
             return Ok(probes);
         }
+        CheckKind::Swarm(swarm) => {
+            let host = swarm.host.fill(values)?;
+            return Ok(["/version", "/info"].map(|path| get(&host, swarm.port, path)).to_vec());
+        }
         CheckKind::Containers(_) => Probe::Containers {
             at,
             labels: Vec::new(),
@@ -57,6 +63,17 @@ pub fn probes_for(kind: &CheckKind, values: &Values) -> Result<Vec<Probe>, Missi
         },
     };
     Ok(vec![probe])
+}
+
+fn get(host: &str, port: u16, path: &str) -> Probe {
+    Probe::Http(HttpProbe {
+        host: host.to_owned(),
+        port,
+        path: path.to_owned(),
+        host_header: None,
+        method: HttpMethod::Get,
+        timeout: LOOK,
+    })
 }
 
 fn filled(command: &CommandText, values: &Values) -> Result<Command, MissingValue> {

@@ -124,6 +124,7 @@ async fn prepare(session: &Session, options: &cli::Run, start: bool) -> Result<P
     let context = ResolveContext {
         instance: "new".to_owned(),
         inventory_places: places,
+        exposes_engines: options.expose_docker,
     };
     load::validate(definition, &inventory, &vars, &context)?;
     if start {

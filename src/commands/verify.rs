@@ -34,6 +34,8 @@ pub(super) async fn verify(session: &Session, options: &cli::Verify) -> Result<E
     let mut context = ResolveContext {
         instance: "none".to_owned(),
         inventory_places: places,
+        // Nothing is opened by looking.
+        exposes_engines: true,
     };
     load::validate(&definition, &inventory, &vars, &context)?;
 

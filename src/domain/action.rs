@@ -1,6 +1,6 @@
 //! What a step does. Exactly one action per step; a step that only looks has none of effect ([`Action::Wait`]).
 
-use super::{CommandText, Text};
+use super::{CommandText, EngineSettings, Text};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -47,6 +47,8 @@ pub enum Action {
         /// The service of the labctl binary that the image is made of where `upstream` is not given or cannot be had.
         stand_in: Option<String>,
     },
+    /// Gives the node's engine further options and restarts it.
+    SetEngineOptions(EngineSettings),
     /// Does nothing: the step is its checks.
     Wait,
 }
@@ -101,6 +103,7 @@ impl fmt::Display for Action {
                 upstream,
                 stand_in,
             } => display_provide(formatter, image, upstream.as_ref(), stand_in.as_deref()),
+            Self::SetEngineOptions(settings) => write!(formatter, "{settings}"),
             Self::Wait => formatter.write_str("(only looks)"),
         }
     }

@@ -36,6 +36,11 @@ pub enum CheckKind {
     Stdout(TextMatch),
     /// The action's standard error.
     Stderr(TextMatch),
+    /// A value that a step of the instance has captured.
+    Captured {
+        /// Its name.
+        name: String,
+    },
     /// A command that only looks.
     Command {
         /// What is run.
@@ -69,6 +74,8 @@ pub enum CheckKind {
         /// Whether it must run with the options it was installed with: no active `DOCKER_OPTS`, no further `-H`.
         default_options: bool,
     },
+    /// A classic Swarm manager, as seen from the node.
+    Swarm(SwarmCheck),
     /// The node's containers.
     Containers(ContainersCheck),
     /// The node's images.
@@ -128,9 +135,33 @@ pub struct HttpCheck {
     pub body: TextMatch,
 }
 
+/// A Swarm manager, and the nodes its cluster must have, each of them healthy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SwarmCheck {
+    /// The manager's host, as the node sees it.
+    pub host: Text,
+    /// Its port.
+    pub port: u16,
+    /// The nodes, and no others; not looked at where empty.
+    pub nodes: Vec<SwarmNodeCheck>,
+}
+
+/// A node of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwarmNodeCheck {
+    /// What the lab calls it.
+    pub node: NodeName,
+    /// What the cluster may call it: its addresses, and its engine's name.
+    pub known_as: Vec<String>,
+    /// Labels its engine must have, as `key=value`.
+    pub labels: Vec<Text>,
+}
+
 /// Which containers are meant, and how many there must be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContainersCheck {
+    /// The container's name.
+    pub name: Option<Text>,
     /// The Compose project.
     pub project: Option<Text>,
     /// The Compose service.

@@ -212,9 +212,20 @@ pub fn restore_defaults(content: &[u8], original: &[u8], line: &str) -> Result<V
     Ok(restored)
 }
 
-/// Returns a drop-in for a unit whose `exec_start` ignores /etc/default/docker, and the hosts and labels it adds. The unit's own socket
-/// stands for the usual one: an engine cannot listen there twice.
-pub fn drop_in(exec_start: &str, options: &EngineOptionSet) -> (String, Vec<String>) {
+/// A drop-in with a lab's options.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DropIn {
+    /// All of it.
+    pub text: String,
+    /// The hosts and labels that were not there before.
+    pub added: Vec<String>,
+    /// The options that it is to bring about.
+    pub options: EngineOptionSet,
+}
+
+/// Returns a drop-in for a unit whose `exec_start` ignores /etc/default/docker. The unit's own socket stands for the usual one:
+/// an engine that listens there itself would take the socket's place, and leave nothing there when it goes.
+pub fn drop_in(exec_start: &str, options: &EngineOptionSet) -> DropIn {
     let words = split(exec_start);
     let mut options = options.clone();
     if words.iter().any(|word| word.starts_with("fd://")) {
@@ -224,7 +235,11 @@ pub fn drop_in(exec_start: &str, options: &EngineOptionSet) -> (String, Vec<Stri
     let text = format!(
         "# Written by labctl; `labctl cleanup` takes it away again.\n[Service]\nExecStart=\nExecStart={merged}\n"
     );
-    (text, options.missing_from(&words))
+    DropIn {
+        text,
+        added: options.missing_from(&words),
+        options,
+    }
 }
 
 fn is_usual_socket(host: &str) -> bool {
@@ -288,7 +303,7 @@ mod tests {
     fn a_unit_keeps_its_own_socket_and_gets_the_rest() {
         let mut wanted = options();
         wanted.hosts.push("unix:///var/run/docker.sock".into());
-        let (text, added) = drop_in("/usr/bin/dockerd -H fd:// --containerd=/run/c.sock", &wanted);
+        let DropIn { text, added, .. } = drop_in("/usr/bin/dockerd -H fd:// --containerd=/run/c.sock", &wanted);
         let line = format!("ExecStart=\nExecStart=/usr/bin/dockerd -H fd:// --containerd=/run/c.sock {WORDS}\n");
         assert!(text.ends_with(&line), "{text}");
         assert_eq!(added, ["tcp://10.0.0.2:2375", "environment=staging"]);

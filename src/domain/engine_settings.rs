@@ -3,74 +3,48 @@
 //! Responsible for options as data: hosts, labels and TLS, merged into the words that are there already, and told from those when they
 //! are taken back. Where the words stand, in /etc/default/docker or in a unit, is the business of `engine_files`.
 
-use super::{InitSystem, MissingValue, OptionsSource, Text, Values};
+use super::{DEFAULTS_FILE, DROP_IN_FILE, InitSystem, OptionsSource};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Options that an engine is to have besides its own, and where this node's engine reads them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineSettings {
-    /// Where it listens, such as `tcp://10.0.0.11:2375`.
-    pub hosts: Vec<Text>,
-    /// Its labels, each `key=value`.
-    pub labels: Vec<Text>,
-    /// Whether it speaks TLS on its TCP ports; its own default where `None`.
-    pub tls: Option<bool>,
+    /// The options.
+    pub options: EngineOptionSet,
     /// Where a change has an effect on this node.
     pub source: OptionsSource,
     /// What restarts the engine there.
     pub init: InitSystem,
 }
 
-impl EngineSettings {
-    /// Fills in captured values.
-    pub fn fill(&self, values: &Values) -> Result<EngineOptionSet, MissingValue> {
-        let all = |texts: &[Text]| texts.iter().map(|text| text.fill(values)).collect::<Result<Vec<_>, _>>();
-        Ok(EngineOptionSet {
-            hosts: all(&self.hosts)?,
-            labels: all(&self.labels)?,
-            tls: self.tls,
+impl fmt::Display for EngineSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            OptionsSource::Unit { exec_start, .. } => {
+                let merged = self.options.merged_into(&split(exec_start)).join(" ");
+                write!(formatter, "ExecStart={merged} in {DROP_IN_FILE}; ")?;
+            }
+            OptionsSource::DefaultsFile | OptionsSource::Unknown { .. } => {
+                let words = self.options.words().join(" ");
+                write!(formatter, "DOCKER_OPTS=\"{words}\" in {DEFAULTS_FILE}; ")?;
+            }
+        }
+        formatter.write_str(match self.init {
+            InitSystem::Systemd => "systemctl daemon-reload; systemctl restart docker",
+            InitSystem::Sysvinit | InitSystem::Other => "service docker restart",
         })
     }
 }
 
-impl fmt::Display for EngineSettings {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let texts = |texts: &[Text]| texts.iter().map(Text::to_string).collect();
-        let set = EngineOptionSet {
-            hosts: texts(&self.hosts),
-            labels: texts(&self.labels),
-            tls: self.tls,
-        };
-        let words = set.words().join(" ");
-        let restart = match self.init {
-            InitSystem::Systemd => "systemctl restart docker",
-            InitSystem::Sysvinit | InitSystem::Other => "service docker restart",
-        };
-        match &self.source {
-            OptionsSource::Unit { exec_start, .. } => {
-                let merged = set.merged_into(&split(exec_start)).join(" ");
-                write!(
-                    formatter,
-                    "ExecStart={merged} in {}; systemctl daemon-reload; {restart}",
-                    super::DROP_IN_FILE
-                )
-            }
-            OptionsSource::DefaultsFile | OptionsSource::Unknown { .. } => {
-                write!(formatter, "DOCKER_OPTS=\"{words}\" in {}; {restart}", super::DEFAULTS_FILE)
-            }
-        }
-    }
-}
-
-/// [`EngineSettings`] with every value filled in.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// Options of an engine, every text of which is fit to stand on its command line.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct EngineOptionSet {
-    /// Where it listens.
+    /// Where it listens, such as `tcp://10.0.0.11:2375`.
     pub hosts: Vec<String>,
     /// Its labels, each `key=value`.
     pub labels: Vec<String>,
-    /// Whether it speaks TLS.
+    /// Whether it speaks TLS on its TCP ports; its own default where `None`.
     pub tls: Option<bool>,
 }
 

@@ -25,10 +25,10 @@ mod values;
 
 pub use action::{Action, FileText};
 pub use baseline::{Baseline, ContainerMark, Difference, FileMark};
-pub use check::{Check, CheckKind, ContainersCheck, HttpCheck, TextMatch, Verdict};
+pub use check::{Check, CheckKind, ContainersCheck, HttpCheck, SwarmCheck, SwarmNodeCheck, TextMatch, Verdict};
 pub use diagnostic::{Diagnostic, Diagnostics, SourceText};
 pub use engine_files::{
-    DEFAULTS_FILE, DROP_IN_FILE, EditedDefaults, EngineFileError, drop_in, edit_defaults, restore_defaults,
+    DEFAULTS_FILE, DROP_IN_FILE, DropIn, EditedDefaults, EngineFileError, drop_in, edit_defaults, restore_defaults,
 };
 pub use engine_settings::{EngineOptionSet, EngineSettings};
 pub use event::{Counts, Event, EventKind, OutputRecord};
@@ -50,5 +50,5 @@ pub use redact::{RedactingStream, Redactor};
 pub use reference::familiar_reference;
 pub use state::State;
 pub use text::{CommandText, Environment, Hole, MissingValue, Part, Text, shell_quoted};
-pub use undo::{FileBefore, Undo, UndoPhase};
+pub use undo::{EngineOptionsUndo, FileBefore, Undo, UndoPhase};
 pub use values::Values;

@@ -1,6 +1,7 @@
 //! What takes a step back, complete in itself: it stands in the journal and on the node before the step's action starts,
 //! and cleanup needs nothing else.
 
+use super::InitSystem;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -29,6 +30,8 @@ pub enum Undo {
         /// SHA-256 of what the step writes, in hex; `None` where a command writes the file.
         after_sha256: Option<String>,
     },
+    /// Takes a lab's options from the node's engine, and restarts it where they were in force.
+    RestoreEngineOptions(EngineOptionsUndo),
     /// Removes the containers, networks and volumes of a Compose project that the baseline does not have.
     RemoveProject {
         /// The project's name.
@@ -56,6 +59,23 @@ pub enum Undo {
         /// Whether root runs it.
         as_root: bool,
     },
+}
+
+/// What takes a lab's options from an engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineOptionsUndo {
+    /// The file they stand in; an absolute path.
+    pub path: String,
+    /// What was there.
+    pub before: FileBefore,
+    /// SHA-256 of what the step writes, in hex.
+    pub after_sha256: String,
+    /// The line of ours in a file that others write to as well; `None` where the whole file is ours.
+    pub line: Option<String>,
+    /// The hosts and labels that the engine has only since.
+    pub added: Vec<String>,
+    /// What restarts the engine.
+    pub init: InitSystem,
 }
 
 /// A file as it was before a step wrote it.
@@ -91,11 +111,21 @@ pub enum UndoPhase {
     Images,
     /// Files.
     Files,
+    /// The engine's own options, with one restart.
+    Engine,
     /// Directories.
     Directories,
 }
 
 impl Undo {
+    /// Returns the hash of the options that were written to the file at `path`.
+    pub fn written_options(&self, path: &str) -> Option<String> {
+        match self {
+            Self::RestoreEngineOptions(undo) if undo.path == path => Some(undo.after_sha256.clone()),
+            _ => None,
+        }
+    }
+
     /// Returns the phase it belongs to.
     pub fn phase(&self) -> UndoPhase {
         match self {
@@ -103,6 +133,7 @@ impl Undo {
             Self::RemoveProject { .. } | Self::RemoveContainer { .. } => UndoPhase::Containers,
             Self::RemoveImages { .. } | Self::RemovePrinted { .. } => UndoPhase::Images,
             Self::RestoreFile { .. } => UndoPhase::Files,
+            Self::RestoreEngineOptions(_) => UndoPhase::Engine,
             Self::RemoveDirectory { .. } | Self::RemoveEmptyDirectories { .. } => UndoPhase::Directories,
         }
     }
@@ -121,6 +152,11 @@ impl fmt::Display for Undo {
                 ..
             } => write!(formatter, "remove the file {path}"),
             Self::RestoreFile { path, .. } => write!(formatter, "put the file {path} back as it was"),
+            Self::RestoreEngineOptions(undo) => write!(
+                formatter,
+                "take the lab's options out of {} and restart the engine",
+                undo.path
+            ),
             Self::RemoveProject { project } => write!(formatter, "remove what Compose made for project {project}"),
             Self::RemoveContainer { name } => write!(formatter, "remove the container {name}"),
             Self::RemoveImages { references } => write!(formatter, "remove the images {}", references.join(", ")),

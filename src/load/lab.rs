@@ -66,6 +66,8 @@ pub struct ResolveContext {
     pub instance: String,
     /// Where the inventory's entries stand, where it was read from a file.
     pub inventory_places: Option<InventoryPlaces>,
+    /// Whether engines may listen on addresses that are not private, which makes all who reach them root.
+    pub exposes_engines: bool,
 }
 
 impl LabDefinition {
@@ -156,7 +158,11 @@ pub fn parse_lab(source: &LabSource) -> Result<LabDefinition, Diagnostics> {
     for flavour in sample::FLAVOURS {
         let facts = sample::facts_of_all(&definition, flavour);
         let nothing = BTreeMap::new();
-        let mut resolver = Resolver::new(&definition, &inventory, &facts, &nothing, "sample");
+        let context = ResolveContext {
+            instance: "sample".to_owned(),
+            ..ResolveContext::default()
+        };
+        let mut resolver = Resolver::new(&definition, &inventory, &facts, &nothing, &context);
         resolver.set_sample();
         resolver.lab();
         faults.extend(resolver.into_faults());
@@ -178,7 +184,7 @@ pub fn resolve(
     if faults.count() > 0 {
         return faults.finish(None);
     }
-    let mut resolver = Resolver::new(definition, inventory, facts, vars, &context.instance);
+    let mut resolver = Resolver::new(definition, inventory, facts, vars, context);
     let lab = resolver.lab();
     faults.extend(resolver.into_faults());
     faults.finish(Some(lab))

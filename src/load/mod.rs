@@ -22,6 +22,7 @@ mod references;
 mod resolve;
 mod resolve_action;
 mod resolve_check;
+mod resolve_engine;
 mod resolve_order;
 mod sample;
 mod secret;

@@ -6,7 +6,8 @@ use super::read_lab::name;
 use super::read_step::{read_argv, read_mode, read_on};
 use super::suggest;
 use super::written::{
-    WrittenCheck, WrittenCheckKind, WrittenCommand, WrittenMatch, WrittenNumber, WrittenVerification,
+    WrittenCheck, WrittenCheckKind, WrittenCommand, WrittenMatch, WrittenNumber, WrittenSwarmNode,
+    WrittenVerification,
 };
 use crate::domain::{NodeName, StepId, TaskId};
 use regex::RegexBuilder;
@@ -18,10 +19,12 @@ const KINDS: &[&str] = &[
     "exit",
     "stdout",
     "stderr",
+    "captured",
     "command",
     "file",
     "http",
     "engine",
+    "swarm",
     "containers",
     "images",
     "port",
@@ -123,10 +126,12 @@ fn read_kind(kind: &'static str, fields: &mut Fields<'_>, faults: &mut Faults) -
         "exit" => read_exit(value, faults).map(WrittenCheckKind::Exit),
         "stdout" => read_match_value(value, faults).map(WrittenCheckKind::Stdout),
         "stderr" => read_match_value(value, faults).map(WrittenCheckKind::Stderr),
+        "captured" => fields::as_text(value, faults).map(WrittenCheckKind::Captured),
         "command" => read_command(value, faults),
         "file" => read_file(value, faults),
         "http" => read_http(value, faults),
         "engine" => read_engine(value, faults),
+        "swarm" => read_swarm(value, faults),
         "containers" => read_containers(value, faults),
         "images" => read_images(value, faults),
         _ => read_port(value, faults),
@@ -310,8 +315,31 @@ fn read_engine(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenCheckKin
     })
 }
 
+fn read_swarm(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenCheckKind> {
+    let mut fields = Fields::of("a `swarm` check", value, faults)?;
+    let host = fields.text("host", faults);
+    let port = read_number(&mut fields, "port", 1..=65_535, faults);
+    let entries = fields.tables("nodes", faults).into_iter();
+    let nodes = entries.filter_map(|value| {
+        let mut fields = Fields::of("a node of a `swarm` check", value, faults)?;
+        let node = fields.required_text("node", faults);
+        let labels = fields.texts("labels", faults);
+        fields.finish(faults);
+        let node = node.and_then(|text| name(text, NodeName::new, faults))?;
+        Some(WrittenSwarmNode { node, labels })
+    });
+    let nodes = nodes.collect();
+    fields.finish(faults);
+    Some(WrittenCheckKind::Swarm {
+        host,
+        port: port?,
+        nodes,
+    })
+}
+
 fn read_containers(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenCheckKind> {
     let mut fields = Fields::of("a `containers` check", value, faults)?;
+    let name = fields.text("name", faults);
     let project = fields.text("project", faults);
     let service = fields.text("service", faults);
     let labels = fields.texts("labels", faults);
@@ -328,6 +356,7 @@ fn read_containers(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenChec
         faults.push(fault);
     }
     Some(WrittenCheckKind::Containers {
+        name,
         project,
         service,
         labels,

@@ -5,7 +5,7 @@ use super::fields::{self, Fields, Value};
 use super::read_check::{compile, read_checks};
 use super::read_lab::{identifier, is_identifier, name};
 use super::written::{
-    Template, WrittenAction, WrittenCapture, WrittenCommand, WrittenContent, WrittenFile, WrittenStep, WrittenUndo,
+    Template, WrittenAction, WrittenCapture, WrittenCommand, WrittenContent, WrittenEngineSettings, WrittenFile, WrittenStep, WrittenUndo,
 };
 use crate::domain::{CaptureFrom, StepId, WhenDone};
 use std::time::Duration;
@@ -13,7 +13,16 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 /// The actions; a step has exactly one of them.
-const ACTIONS: &[&str] = &["run", "shell", "write", "clone", "compose", "provide", "wait"];
+const ACTIONS: &[&str] = &[
+    "run",
+    "shell",
+    "write",
+    "clone",
+    "compose",
+    "provide",
+    "set_engine_options",
+    "wait",
+];
 
 /// What an `undo` entry can be; it is exactly one of them.
 const UNDOS: &[&str] = &["directory", "file", "project", "images", "container", "run"];
@@ -192,6 +201,7 @@ fn read_action(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<WrittenAc
         "clone" => read_clone(value, faults),
         "compose" => read_compose(value, faults),
         "provide" => read_provide(value, faults),
+        "set_engine_options" => read_engine_settings(value, faults),
         _ => read_wait(value, faults),
     }
 }
@@ -298,6 +308,25 @@ fn read_provide(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenAction>
         upstream,
         stand_in,
     })
+}
+
+fn read_engine_settings(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenAction> {
+    let mut fields = Fields::of("`set_engine_options`", value, faults)?;
+    let hosts = fields.texts("hosts", faults);
+    let labels = fields.texts("labels", faults);
+    let tls = fields.flag("tls", faults).map(Spanned::into_inner);
+    fields.finish(faults);
+    if hosts.is_empty() && labels.is_empty() {
+        let fault = faults.fault(value.span(), "this sets nothing").hint("use `hosts` or `labels`");
+        faults.push(fault);
+        return None;
+    }
+    Some(WrittenAction::SetEngineOptions(WrittenEngineSettings {
+        place: value.span(),
+        hosts,
+        labels,
+        tls,
+    }))
 }
 
 fn read_wait(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenAction> {

@@ -2,7 +2,7 @@
 
 use super::context::Values;
 use super::faults::Faults;
-use super::lab::LabDefinition;
+use super::lab::{LabDefinition, ResolveContext};
 use super::position::Located;
 use super::selection::selected;
 use super::template::{Purpose, Renderer, Scope};
@@ -24,6 +24,8 @@ pub(super) struct Resolver<'a> {
     /// The nodes of each step of each task where it is not left out.
     pub(super) active: Vec<Vec<Vec<NodeName>>>,
     is_sample: bool,
+    /// Whether engines may listen on addresses that are not private.
+    pub(super) exposes_engines: bool,
     /// Whether rendered texts are judged; those of a step that is left out need not make sense.
     pub(super) judges: bool,
 }
@@ -50,17 +52,18 @@ impl<'a> Resolver<'a> {
         inventory: &'a Inventory,
         facts: &'a BTreeMap<NodeName, Facts>,
         given: &BTreeMap<String, String>,
-        instance: &str,
+        context: &ResolveContext,
     ) -> Self {
         Self {
             definition,
             inventory,
             facts,
-            values: Values::gather(definition, inventory, facts, given, instance),
+            values: Values::gather(definition, inventory, facts, given, &context.instance),
             faults: Faults::new(definition.source.text()),
             renderer: Renderer::new(),
             active: Vec::new(),
             is_sample: false,
+            exposes_engines: context.exposes_engines,
             judges: true,
         }
     }

@@ -28,7 +28,7 @@ fn below(root: &Text, name: &str) -> Text {
 pub(super) fn default_timeout(action: &Action) -> Duration {
     Duration::from_secs(match action {
         Action::Run { .. } | Action::Write { .. } | Action::Wait => 60,
-        Action::Clone { .. } => 120,
+        Action::Clone { .. } | Action::SetEngineOptions(_) => 120,
         Action::Compose { .. } | Action::Provide { .. } => 300,
     })
 }
@@ -77,6 +77,10 @@ impl Resolver<'_> {
             } => {
                 let sources = (upstream.as_ref(), stand_in.as_ref());
                 self.provide(image, sources, scope)
+            }
+            WrittenAction::SetEngineOptions(written) => {
+                let settings = self.engine_settings(written, scene);
+                (Action::SetEngineOptions(settings), Vec::new())
             }
             WrittenAction::Wait => (Action::Wait, Vec::new()),
         })

@@ -2,8 +2,10 @@
 
 use super::resolve::Resolver;
 use super::template::{Purpose, Scope};
-use super::written::{Template, WrittenCheck, WrittenCheckKind, WrittenMatch, WrittenNumber, WrittenTask};
-use crate::domain::{Check, CheckKind, ContainersCheck, HttpCheck, NodeName, Text, TextMatch};
+use super::written::{
+    Template, WrittenCheck, WrittenCheckKind, WrittenMatch, WrittenNumber, WrittenSwarmNode, WrittenTask,
+};
+use crate::domain::{Check, CheckKind, ContainersCheck, HttpCheck, NodeName, SwarmCheck, SwarmNodeCheck, Text, TextMatch};
 use std::time::Duration;
 use toml::Spanned;
 
@@ -44,6 +46,9 @@ impl Resolver<'_> {
             WrittenCheckKind::Exit(code) => CheckKind::Exit { code: *code },
             WrittenCheckKind::Stdout(wanted) => CheckKind::Stdout(self.text_match(wanted, scope)),
             WrittenCheckKind::Stderr(wanted) => CheckKind::Stderr(self.text_match(wanted, scope)),
+            WrittenCheckKind::Captured(name) => CheckKind::Captured {
+                name: name.get_ref().clone(),
+            },
             WrittenCheckKind::Command {
                 command,
                 as_root,
@@ -76,6 +81,11 @@ impl Resolver<'_> {
                 labels: self.texts(labels, scope),
                 default_options: *default_options,
             },
+            WrittenCheckKind::Swarm { host, port, nodes } => CheckKind::Swarm(SwarmCheck {
+                host: self.host(host.as_ref(), scope),
+                port: self.number(port, scope)?,
+                nodes: nodes.iter().map(|node| self.swarm_node(node, scope)).collect(),
+            }),
             WrittenCheckKind::Containers { .. } => return self.containers(kind, scope),
             WrittenCheckKind::Images { present, absent } => CheckKind::Images {
                 present: self.texts(present, scope),
@@ -132,6 +142,7 @@ impl Resolver<'_> {
 
     fn containers(&mut self, kind: &WrittenCheckKind, scope: &Scope) -> Option<CheckKind> {
         let WrittenCheckKind::Containers {
+            name,
             project,
             service,
             labels,
@@ -143,6 +154,7 @@ impl Resolver<'_> {
             return None;
         };
         Some(CheckKind::Containers(ContainersCheck {
+            name: name.as_ref().map(|text| self.text(text, scope, Purpose::Plain)),
             project: project.as_ref().map(|text| self.text(text, scope, Purpose::Plain)),
             service: service.as_ref().map(|text| self.text(text, scope, Purpose::Plain)),
             labels: self.texts(labels, scope),
@@ -150,6 +162,20 @@ impl Resolver<'_> {
             count: self.number(count, scope)?,
             except_ours: *except_ours,
         }))
+    }
+
+    fn swarm_node(&mut self, written: &WrittenSwarmNode, scope: &Scope) -> SwarmNodeCheck {
+        let name = written.node.get_ref();
+        let node = self.inventory.node(name);
+        let engine = self.facts.get(name).and_then(|facts| facts.engine.as_ref());
+        let addresses = node.into_iter().flat_map(|node| [&node.private_ip, &node.address]);
+        let mut known_as: Vec<String> = addresses.chain(engine.map(|engine| &engine.name)).cloned().collect();
+        known_as.dedup();
+        SwarmNodeCheck {
+            node: name.clone(),
+            known_as,
+            labels: self.texts(&written.labels, scope),
+        }
     }
 
     fn host(&mut self, host: Option<&Template>, scope: &Scope) -> Text {

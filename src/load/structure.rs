@@ -299,18 +299,48 @@ fn examine_selectors(selectors: &[Spanned<String>], nodes: &[NodeName], faults: 
 }
 
 fn examine_check(lab: &WrittenLab, check: &WrittenCheck, nodes: &[NodeName], faults: &mut Faults) {
-    if let Some(on) = check.on.as_ref().filter(|on| !nodes.contains(on.get_ref())) {
-        let mut fault = faults
-            .fault(on.span(), format!("`{}` is no node of this lab", on.get_ref()))
-            .label("not among `nodes` of `[lab]`");
-        fault.hint = suggest::hint(on.get_ref().as_str(), nodes.iter().map(NodeName::as_str));
-        faults.push(fault);
+    if let Some(on) = &check.on {
+        refuse_unknown_node(on, nodes, faults);
+    }
+    match &check.kind {
+        Some(WrittenCheckKind::Captured(name)) => examine_captured(lab, name, faults),
+        Some(WrittenCheckKind::Swarm { nodes: wanted, .. }) => {
+            for node in wanted {
+                refuse_unknown_node(&node.node, nodes, faults);
+            }
+        }
+        _ => {}
     }
     if let Some(other) = &check.superseded_by
         && !lab.tasks.iter().any(|task| task.id.get_ref() == other.get_ref())
     {
         unknown_task(other, lab, faults);
     }
+}
+
+fn refuse_unknown_node(node: &Spanned<NodeName>, nodes: &[NodeName], faults: &mut Faults) {
+    if nodes.contains(node.get_ref()) {
+        return;
+    }
+    let mut fault = faults
+        .fault(node.span(), format!("`{}` is no node of this lab", node.get_ref()))
+        .label("not among `nodes` of `[lab]`");
+    fault.hint = suggest::hint(node.get_ref().as_str(), nodes.iter().map(NodeName::as_str));
+    faults.push(fault);
+}
+
+fn examine_captured(lab: &WrittenLab, name: &Spanned<String>, faults: &mut Faults) {
+    let steps = lab.tasks.iter().flat_map(|task| &task.steps);
+    let known: Vec<&str> = steps
+        .flat_map(|step| &step.captures)
+        .map(|capture| capture.name.get_ref().as_str())
+        .collect();
+    if known.contains(&name.get_ref().as_str()) {
+        return;
+    }
+    let mut fault = faults.fault(name.span(), format!("no step captures `{}`", name.get_ref()));
+    fault.hint = suggest::hint(name.get_ref(), known);
+    faults.push(fault);
 }
 
 fn refuse_check_of_command(check: &WrittenCheck, has_output: bool, faults: &mut Faults) {

@@ -110,7 +110,18 @@ pub(super) enum WrittenAction {
         upstream: Option<Template>,
         stand_in: Option<Template>,
     },
+    SetEngineOptions(WrittenEngineSettings),
     Wait,
+}
+
+/// What `set_engine_options` sets.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenEngineSettings {
+    /// Where it stands.
+    pub(super) place: Range<usize>,
+    pub(super) hosts: Vec<Template>,
+    pub(super) labels: Vec<Template>,
+    pub(super) tls: Option<bool>,
 }
 
 /// A command.
@@ -199,7 +210,14 @@ pub(super) enum WrittenCheckKind {
         labels: Vec<Template>,
         default_options: bool,
     },
+    Swarm {
+        host: Option<Template>,
+        port: WrittenNumber,
+        nodes: Vec<WrittenSwarmNode>,
+    },
+    Captured(Spanned<String>),
     Containers {
+        name: Option<Template>,
         project: Option<Template>,
         service: Option<Template>,
         labels: Vec<Template>,
@@ -216,6 +234,13 @@ pub(super) enum WrittenCheckKind {
         port: WrittenNumber,
         open: bool,
     },
+}
+
+/// An entry of `nodes` of a `swarm` check.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenSwarmNode {
+    pub(super) node: Spanned<NodeName>,
+    pub(super) labels: Vec<Template>,
 }
 
 /// What a text must be like.

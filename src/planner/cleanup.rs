@@ -1,7 +1,7 @@
 //! The plan of `cleanup`: from the state alone, without the lab file.
 //!
-//! Undo is planned, not replayed: on each node the author's commands first, then containers, images, files, directories,
-//! each phase in the reverse order of the steps that owe it, and at last the comparison with the baseline. The nodes are
+//! Undo is planned, not replayed: on each node the author's commands first, then containers, images, files, the engine's
+//! options with one restart, directories, each phase in the reverse order of the steps that owe it, and at last the comparison with the baseline. The nodes are
 //! independent of each other.
 
 use crate::domain::{
@@ -20,6 +20,7 @@ pub fn cleanup_step_title(phase: Option<UndoPhase>) -> &'static str {
         Some(UndoPhase::Containers) => "remove containers, networks and volumes",
         Some(UndoPhase::Images) => "remove images",
         Some(UndoPhase::Files) => "put files back",
+        Some(UndoPhase::Engine) => "give the engine its own options back",
         Some(UndoPhase::Directories) => "remove directories",
         None => "compare with the baseline",
     }
@@ -31,6 +32,7 @@ fn step_name(phase: Option<UndoPhase>) -> &'static str {
         Some(UndoPhase::Containers) => "undo-containers",
         Some(UndoPhase::Images) => "undo-images",
         Some(UndoPhase::Files) => "undo-files",
+        Some(UndoPhase::Engine) => "undo-engine-options",
         Some(UndoPhase::Directories) => "undo-directories",
         None => "compare-baseline",
     }

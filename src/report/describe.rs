@@ -1,7 +1,7 @@
 //! Says in one line what a check wants, for plans, screens and reports.
 
 use super::layout::deadline_for_people;
-use crate::domain::{Check, CheckKind, ContainersCheck, HttpCheck, Text, TextMatch};
+use crate::domain::{Check, CheckKind, ContainersCheck, HttpCheck, SwarmCheck, Text, TextMatch};
 
 /// Describes `check`: what must hold, and where that is not the step's own node.
 pub fn describe_check(check: &Check) -> String {
@@ -33,6 +33,7 @@ pub fn describe_check_kind(kind: &CheckKind) -> String {
         CheckKind::Exit { code } => format!("exit status {code}"),
         CheckKind::Stdout(wanted) => describe_match("standard output", wanted),
         CheckKind::Stderr(wanted) => describe_match("standard error", wanted),
+        CheckKind::Captured { name } => format!("the value `{name}` is known"),
         CheckKind::Command {
             command, exit, stdout, ..
         } => {
@@ -64,6 +65,7 @@ pub fn describe_check_kind(kind: &CheckKind) -> String {
             labels,
             default_options,
         } => describe_engine(labels, *default_options),
+        CheckKind::Swarm(swarm) => describe_swarm(swarm),
         CheckKind::Containers(containers) => describe_containers(containers),
         CheckKind::Images { present, absent } => describe_images(present, absent),
         CheckKind::Port { host, port, open: true } => format!("{host}:{port} accepts connections"),
@@ -81,10 +83,12 @@ pub(crate) fn subject(kind: &CheckKind) -> String {
         CheckKind::Exit { .. } => "the exit status".to_owned(),
         CheckKind::Stdout(_) => "standard output".to_owned(),
         CheckKind::Stderr(_) => "standard error".to_owned(),
+        CheckKind::Captured { name } => format!("the value `{name}`"),
         CheckKind::Command { command, .. } => format!("`{command}`"),
         CheckKind::File { path, .. } => path.to_string(),
         CheckKind::Http(http) => http_address(http),
         CheckKind::Engine { .. } => "the Docker Engine".to_owned(),
+        CheckKind::Swarm(swarm) => format!("the Swarm manager on {}:{}", swarm.host, swarm.port),
         CheckKind::Containers(containers) => containers_meant(containers, 2),
         CheckKind::Images { present, absent } => {
             let names: Vec<String> = present.iter().chain(absent).map(Text::to_string).collect();
@@ -125,12 +129,27 @@ fn describe_engine(labels: &[Text], default_options: bool) -> String {
     format!("the Docker Engine {}", parts.join(" and "))
 }
 
+fn describe_swarm(swarm: &SwarmCheck) -> String {
+    let mut text = format!("a Swarm manager answers on {}:{}", swarm.host, swarm.port);
+    for node in &swarm.nodes {
+        text.push_str(&format!(", {} is healthy", node.node));
+        let labels: Vec<String> = node.labels.iter().map(Text::to_string).collect();
+        if !labels.is_empty() {
+            text.push_str(&format!(" with {}", labels.join(", ")));
+        }
+    }
+    text
+}
+
 fn containers_meant(check: &ContainersCheck, count: usize) -> String {
     let mut text = if count == 1 {
         "container".to_owned()
     } else {
         "containers".to_owned()
     };
+    if let Some(name) = &check.name {
+        text.push_str(&format!(" {name}"));
+    }
     match (&check.project, &check.service) {
         (Some(project), Some(service)) => text.push_str(&format!(" of service {service} in project {project}")),
         (Some(project), None) => text.push_str(&format!(" of project {project}")),

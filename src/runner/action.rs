@@ -78,6 +78,7 @@ pub(super) async fn perform(scene: Scene<'_>, action: &Action, output: &mut Step
             };
             scene.provide(wanted, output).await
         }
+        Action::SetEngineOptions(settings) => scene.set_engine_options(settings, output).await,
         Action::Wait => Ok(Ending::Exited { code: 0 }),
     };
     ending.unwrap_or_else(|ending| ending)
@@ -135,7 +136,7 @@ impl Scene<'_> {
     }
 
     /// Refuses to begin anything more once the run is stopping: its journal may be lost.
-    fn go_on(&self) -> Result<(), Ending> {
+    pub(super) fn go_on(&self) -> Result<(), Ending> {
         if self.shared.stop.is_cancelled() {
             return Err(Ending::Cancelled);
         }

@@ -2,7 +2,7 @@
 
 use crate::domain::{Action, NodeName, PlannedStep};
 use crate::domain::{
-    Baseline, ContainerMark, ContainerSeen, EngineAt, FileKind, FileMark, FileSeen, ImageSeen, NetworkSeen,
+    Baseline, ContainerMark, ContainerSeen, DROP_IN_FILE, EngineAt, FileKind, FileMark, FileSeen, ImageSeen, NetworkSeen,
     Observation, Plan, Probe, ProbeError, UndoText, VolumeSeen, Work,
 };
 use crate::node::Transport;
@@ -42,6 +42,7 @@ fn paths_of(step: &PlannedStep) -> Vec<String> {
     let written = match &step.work {
         Work::Action(Action::Write { files }) => files.iter().map(|file| &file.path).collect(),
         Work::Action(Action::Clone { directory, .. }) => vec![directory],
+        Work::Action(Action::SetEngineOptions(_)) => return vec![DROP_IN_FILE.to_owned()],
         _ => Vec::new(),
     };
     // A path that depends on a captured value is known only when it is made; its undo covers it then.

@@ -4,11 +4,12 @@ use crate::domain::Ending;
 use crate::node::{NodeError, NodeErrorKind, Transport, Tunnel};
 use bollard::errors::Error as DockerError;
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ImportImageOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
-    RemoveVolumeOptions, TagImageOptionsBuilder,
+    CreateImageOptionsBuilder, ImportImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveImageOptionsBuilder, RemoveVolumeOptions, StartContainerOptions, TagImageOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::TryStreamExt;
+use std::collections::BTreeSet;
 
 /// How long one exchange with the engine may take, in seconds; what streams is bounded by the step.
 const EXCHANGE: u64 = 120;
@@ -132,6 +133,27 @@ impl Engine {
             .try_for_each(|_| async { Ok(()) })
             .await?;
         Ok(())
+    }
+
+    /// Returns the ids of the containers that run.
+    pub(super) async fn running(&self) -> Result<BTreeSet<String>, EngineFault> {
+        let options = ListContainersOptionsBuilder::new().all(false).build();
+        let listed = self.docker.list_containers(Some(options)).await?;
+        Ok(listed.into_iter().filter_map(|container| container.id).collect())
+    }
+
+    /// Starts a container; returns false where there is none.
+    pub(super) async fn start(&self, id: &str) -> Result<bool, EngineFault> {
+        match self.docker.start_container(id, None::<StartContainerOptions>).await {
+            Ok(()) => Ok(true),
+            Err(DockerError::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Says whether containers live on while the engine restarts.
+    pub(super) async fn keeps_containers_alive(&self) -> Result<bool, EngineFault> {
+        Ok(self.docker.info().await?.live_restore_enabled.unwrap_or(false))
     }
 
     /// Removes a container, running or not, with its anonymous volumes.

@@ -1,9 +1,11 @@
 //! One step on one node, from its undo to its checks.
 
 use super::action::{Scene, perform};
-use super::baseline::take_baseline;
+use super::baseline::{engine_contents, take_baseline};
 use super::checks::{holds_already, judge_checks};
+use super::engine::{Engine, EngineFault};
 use super::output::StepOutput;
+use super::ownership::Proofs;
 use super::reports::JournalLost;
 use super::reset::reset_node;
 use super::shared::{NodeAccess, Shared};
@@ -12,10 +14,11 @@ use super::undo_steps::{Refusal, plan_undo};
 use crate::check::CommandEvidence;
 use crate::domain::{
     Action, Capture, CaptureFrom, CheckKind, Ending, EventKind, Outcome, OutputRecord, PlannedStep, ProbeError,
-    Redactor, SkipReason, WhenDone, Work,
+    Redactor, SkipReason, UndoText, WhenDone, Work,
 };
 use crate::node::Transport;
 use regex::RegexBuilder;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -217,7 +220,10 @@ async fn change(
         exec: &exec,
         values: shared.values(),
     };
-    let ending = perform(scene, action, &mut output).await;
+    let ending = match replace_own_containers(&scene, &mut output).await {
+        Ok(()) => perform(scene, action, &mut output).await,
+        Err(fault) => fault.into(),
+    };
     let held = output.held();
     let evidence = CommandEvidence {
         ending,
@@ -247,6 +253,39 @@ async fn change(
         Err(error) => return Ok(not_started(&format!("the output could not be kept: {error}")).into()),
     };
     Ok(Done { outcome, output })
+}
+
+/// Removes the containers that an earlier run of the step made under the names it is to make again: an engine gives no name twice.
+/// What the baseline has, or nothing proves to be ours, stays and stands in the way.
+async fn replace_own_containers(scene: &Scene<'_>, output: &mut StepOutput) -> Result<(), EngineFault> {
+    let mut names = BTreeSet::new();
+    for undo in &scene.step.undo {
+        if let UndoText::Container(name) = undo {
+            names.extend(name.fill(&scene.values));
+        }
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    let contents = engine_contents(scene.transport)
+        .await
+        .map_err(|error| EngineFault::Lost(error.to_string()))?;
+    let (made, baseline) = {
+        let state = scene.shared.state();
+        let node = &scene.step.key.node;
+        let made = state.made.get(node).cloned().unwrap_or_default();
+        (made, state.baselines.get(node).cloned())
+    };
+    let Some(baseline) = baseline else { return Ok(()) };
+    let proofs = Proofs::new(&made, Vec::new());
+    for container in proofs.containers(&contents, &baseline) {
+        if names.contains(&container.name) {
+            output.say(&format!("removing container {} of an earlier run", container.name));
+            let engine = Engine::connect(scene.transport).await?;
+            engine.remove_container(&container.id).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Judges what the action left: its own ending, what is to be captured, its checks.

@@ -8,6 +8,8 @@ mod baseline;
 mod checks;
 mod dispatcher;
 mod engine;
+mod engine_hand;
+mod engine_options;
 mod executor;
 mod notices;
 mod output;

@@ -42,6 +42,9 @@ impl Proofs {
                 Undo::RemoveDirectory { path } | Undo::RestoreFile { path, .. } => {
                     proofs.paths.insert(path.clone());
                 }
+                Undo::RestoreEngineOptions(options) => {
+                    proofs.paths.insert(options.path.clone());
+                }
                 Undo::RemovePrinted { .. } | Undo::RemoveEmptyDirectories { .. } | Undo::Run { .. } => {}
             }
         }

@@ -2,6 +2,7 @@
 
 use super::baseline::{EngineContents, as_baseline, engine_contents, files_again};
 use super::engine::{Engine, EngineFault};
+use super::engine_hand::{EngineHand, running_words};
 use super::executor::Done;
 use super::output::StepOutput;
 use super::ownership::{Proofs, leaves, names};
@@ -9,7 +10,7 @@ use super::reports::JournalLost;
 use super::shared::Shared;
 use super::undo_files::{FileWork, directory_work, file_work, parents_work, written_hashes};
 use super::undo_steps::{Complaint, Heard};
-use crate::domain::{Baseline, Command, Ending, EventKind, Outcome, PlannedStep, Undo, familiar_reference};
+use crate::domain::{Baseline, Command, Ending, EventKind, Outcome, PlannedStep, Undo, UndoPhase, familiar_reference};
 use crate::node::{ExecId, ExecRequest, Transport};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -90,10 +91,47 @@ impl<'a> Undoing<'a> {
                 let work = file_work(self.transport, &instance, path, before, &ours).await?;
                 self.file_work(work, number).await
             }
+            Undo::RestoreEngineOptions(options) => self.engine_hand(&number.to_string()).take_back(options).await,
             Undo::RemoveProject { .. } | Undo::RemoveContainer { .. } => self.remove_containers().await,
             Undo::RemoveImages { references } => self.remove_images(references).await,
             Undo::RemovePrinted { .. } => self.remove_images(&[]).await,
             Undo::Run { command, as_root } => self.command(command.clone(), *as_root, number).await,
+        }
+    }
+
+    /// Gives an engine that does not run its own options back before all else, where it has some of ours: it may not start with those,
+    /// and what is to be removed is removed by the engine. What fails here is told when its turn comes.
+    async fn revive_engine(&mut self) -> Result<(), JournalLost> {
+        let node = self.step.key.node.clone();
+        let owed: Vec<Undo> = {
+            let state = self.shared.state();
+            let owed = state.owed.get(&node).into_iter().flatten();
+            owed.filter(|undo| undo.phase() == UndoPhase::Engine).cloned().collect()
+        };
+        let is_down = async { running_words(self.transport).await.is_ok_and(|words| words.is_empty()) };
+        if owed.is_empty() || !is_down.await {
+            return Ok(());
+        }
+        self.output.say("the Docker Engine does not run: it gets its own options back first");
+        for (number, undo) in owed.iter().rev().enumerate() {
+            let Undo::RestoreEngineOptions(options) = undo else { continue };
+            let taken = self.engine_hand(&format!("revive-{number}")).take_back(options).await;
+            if taken.is_ok() {
+                let step = self.step.key.clone();
+                let (undo, failed) = (undo.clone(), None);
+                let done = EventKind::Undone { step, undo, failed };
+                self.shared.reports.event(done).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn engine_hand(&mut self, name: &str) -> EngineHand<'_> {
+        EngineHand {
+            shared: self.shared,
+            transport: self.transport,
+            exec: format!("{}-{}-{name}", self.shared.id, self.step.key.step),
+            output: &mut self.output,
         }
     }
 
@@ -286,6 +324,7 @@ pub(super) async fn undo_all(
     let Some(mut undoing) = Undoing::new(shared, step, transport) else {
         return Ok(Outcome::Passed.into());
     };
+    undoing.revive_engine().await?;
     let mut outcome = Outcome::Passed;
     for (number, undo) in undos.iter().enumerate() {
         if shared.stop.is_cancelled() {

@@ -2,11 +2,13 @@
 //! the step is refused instead.
 
 use super::baseline::look_at_file;
+use super::engine_hand::sha256;
+use super::engine_options::judge_engine_change;
 use super::output::StepOutput;
 use super::shared::Shared;
 use super::undo_files::{FileWork, directory_work, parents_work};
 use crate::domain::{
-    Action, Command, Ending, FileBefore, MissingValue, Outcome, PlannedStep, ProbeError, Text, Undo, UndoText, Values,
+    Action, Command, Ending, EngineOptionsUndo, EngineSettings, FileBefore, MissingValue, Outcome, PlannedStep, ProbeError, Text, Undo, UndoText, Values,
     Work,
 };
 use crate::node::{ExecId, ExecRequest, Look, NodeError, OutputSink, Stream, Transport};
@@ -39,8 +41,21 @@ const QUICK: Duration = Duration::from_secs(30);
 pub(super) struct Refusal(pub(super) Outcome);
 
 impl Refusal {
-    fn new(reason: String, hint: Option<String>) -> Self {
+    pub(super) fn new(reason: String, hint: Option<String>) -> Self {
         Self(Outcome::CouldNotStart { reason, hint })
+    }
+}
+
+impl Refusal {
+    /// Returns how an action ends that finds out only while it is done.
+    pub(super) fn into_ending(self) -> Ending {
+        match self.0 {
+            Outcome::LostConnection { reason } => Ending::LostConnection { reason },
+            Outcome::CouldNotStart { reason, .. } => Ending::CouldNotStart { reason },
+            other => Ending::CouldNotStart {
+                reason: other.name().to_owned(),
+            },
+        }
     }
 }
 
@@ -105,6 +120,9 @@ pub(super) async fn plan_undo(
             UndoText::File(path) => planner.file(path, &hashes).await?,
             other => planner.declared(other)?,
         }
+    }
+    if let Work::Action(Action::SetEngineOptions(settings)) = &step.work {
+        planner.engine_options(settings).await?;
     }
     Ok(planner.undo)
 }
@@ -171,46 +189,64 @@ impl Planner<'_> {
             return Ok(());
         }
         let after_sha256 = hashes.get(&path).cloned();
-        if let Some(before) = self.before_first_write(&path) {
-            self.undo.push(Undo::RestoreFile {
-                path,
-                before,
-                after_sha256,
-            });
-            return Ok(());
+        let before = self.before(&path).await?;
+        self.undo.push(Undo::RestoreFile {
+            path,
+            before,
+            after_sha256,
+        });
+        Ok(())
+    }
+
+    /// Returns what is at `path`, of which a copy is kept, and plans the removal of parents that are missing.
+    async fn before(&mut self, path: &str) -> Result<FileBefore, Refusal> {
+        if let Some(before) = self.before_first_write(path) {
+            return Ok(before);
         }
-        match look_at_file(self.transport, &path).await? {
-            Some(seen) => {
-                let Some(sha256) = seen.sha256 else {
-                    let reason = format!("{path} is no regular file, so it cannot be kept and put back");
-                    return Err(Refusal::new(reason, None));
-                };
-                let backup = format!("backup/{}", &hex(Sha256::digest(path.as_bytes()))[..16]);
-                self.back_up(&path, &backup).await?;
-                let before = FileBefore::Kept {
-                    backup,
-                    sha256,
-                    mode: seen.mode,
-                    owner: seen.owner,
-                    group: seen.group,
-                };
-                self.undo.push(Undo::RestoreFile {
-                    path,
-                    before,
-                    after_sha256,
-                });
+        let Some(seen) = look_at_file(self.transport, path).await? else {
+            if let Some(topmost) = self.topmost_missing(path).await? {
+                self.parents(path, topmost)?;
             }
-            None => {
-                if let Some(topmost) = self.topmost_missing(&path).await? {
-                    self.parents(&path, topmost)?;
-                }
-                self.undo.push(Undo::RestoreFile {
-                    path,
-                    before: FileBefore::Absent,
-                    after_sha256,
-                });
+            return Ok(FileBefore::Absent);
+        };
+        let Some(sha256) = seen.sha256 else {
+            let reason = format!("{path} is no regular file, so it cannot be kept and put back");
+            return Err(Refusal::new(reason, None));
+        };
+        let backup = format!("backup/{}", &hex(Sha256::digest(path.as_bytes()))[..16]);
+        self.back_up(path, &backup).await?;
+        Ok(FileBefore::Kept {
+            backup,
+            sha256,
+            mode: seen.mode,
+            owner: seen.owner,
+            group: seen.group,
+        })
+    }
+
+    /// Plans what takes an engine's options back, once nothing stands in their way.
+    async fn engine_options(&mut self, settings: &EngineSettings) -> Result<(), Refusal> {
+        let change = judge_engine_change(self.shared, self.transport, settings).await?;
+        let before = self.before(change.path).await?;
+        // What an earlier step or run of this instance added is there already, and is ours all the same.
+        let mut added = change.added;
+        for undo in &self.owed {
+            if let Undo::RestoreEngineOptions(owed) = undo
+                && owed.path == change.path
+            {
+                added.extend(owed.added.iter().cloned());
             }
         }
+        added.sort_unstable();
+        added.dedup();
+        self.undo.push(Undo::RestoreEngineOptions(EngineOptionsUndo {
+            path: change.path.to_owned(),
+            before,
+            after_sha256: sha256(&change.content),
+            line: change.line,
+            added,
+            init: settings.init,
+        }));
         Ok(())
     }
 
@@ -230,6 +266,7 @@ impl Planner<'_> {
             Undo::RestoreFile {
                 path: written, before, ..
             } if written == path => Some(before.clone()),
+            Undo::RestoreEngineOptions(options) if options.path == path => Some(options.before.clone()),
             _ => None,
         })
     }
