@@ -1,10 +1,11 @@
 //! Judging a Docker Engine: whether it answers, its labels, whether it has the options it was installed with.
 
-use crate::domain::{CheckKind, EngineOptions, MissingValue, Observation, Values, Verdict};
+use super::{Context, Ours};
+use crate::domain::{CheckKind, EngineOptions, MissingValue, Observation, Verdict};
 
 pub(super) fn evaluate_engine(
     kind: &CheckKind,
-    values: &Values,
+    context: Context<'_>,
     seen: &[Observation],
 ) -> Result<Verdict, MissingValue> {
     let CheckKind::Engine {
@@ -28,7 +29,7 @@ pub(super) fn evaluate_engine(
     let mut expected = vec!["the Docker Engine answers".to_owned()];
     let mut wrong = Vec::new();
     for label in labels {
-        let label = label.fill(values)?;
+        let label = label.fill(context.values)?;
         if !engine.labels.contains(&label) {
             wrong.push(format!("it has no label {label}; its labels: {}", list(&engine.labels)));
         }
@@ -37,7 +38,7 @@ pub(super) fn evaluate_engine(
     if *default_options {
         expected.push("has the options it was installed with".to_owned());
         match seen.get(1) {
-            Some(Observation::EngineOptions(options)) => wrong.extend(changed_options(options)),
+            Some(Observation::EngineOptions(options)) => wrong.extend(changed_options(options, context.ours)),
             _ => return Ok(does_not_fit()),
         }
     }
@@ -69,8 +70,8 @@ fn list(labels: &[String]) -> String {
     }
 }
 
-/// Says how an engine's options differ from those it was installed with.
-fn changed_options(options: &EngineOptions) -> Vec<String> {
+/// Says how an engine's options differ from those it was installed with, but for what the open instance gave it.
+fn changed_options(options: &EngineOptions, ours: &Ours) -> Vec<String> {
     // What could not be read proves nothing: an engine runs, so it has a command line.
     let unread = options
         .running
@@ -84,9 +85,11 @@ fn changed_options(options: &EngineOptions) -> Vec<String> {
     let lines = options
         .docker_opts
         .iter()
+        .filter(|line| !ours.option_lines.contains(line.as_str()))
         .map(|line| format!("/etc/default/docker has the line {line}"));
     let hosts = listens_on(&options.running)
         .filter(|host| !host.starts_with("fd://") && !is_usual_socket(host))
+        .filter(|host| !ours.engine_options.contains(*host))
         .map(|host| format!("the running engine also listens on {host}"));
     unread.into_iter().chain(hosts_key).chain(lines).chain(hosts).collect()
 }
@@ -131,8 +134,23 @@ mod tests {
             &["dockerd", "-H", "fd://"][..],
             &["dockerd", "-p", "/var/run/docker.pid"],
         ] {
-            assert_eq!(changed_options(&options(&[], running)), Vec::<String>::new());
+            assert_eq!(changed_options(&options(&[], running), &Ours::default()), Vec::<String>::new());
         }
+    }
+
+    #[test]
+    fn what_the_instance_itself_set_counts_as_installed() {
+        let line = "DOCKER_OPTS=\"-H tcp://10.0.0.2:2375\"";
+        let found = options(&[line], &["dockerd", "-H", "tcp://10.0.0.2:2375", "-H", "tcp://10.0.0.2:2376"]);
+        let ours = Ours {
+            option_lines: [line.to_owned()].into(),
+            engine_options: ["tcp://10.0.0.2:2375".to_owned()].into(),
+            ..Ours::default()
+        };
+        assert_eq!(
+            changed_options(&found, &ours),
+            ["the running engine also listens on tcp://10.0.0.2:2376"]
+        );
     }
 
     #[test]
@@ -142,7 +160,7 @@ mod tests {
             &["--host=tcp://0.0.0.0:2375"],
             &["-Htcp://0.0.0.0:2375"],
         ] {
-            let found = changed_options(&options(&[], words));
+            let found = changed_options(&options(&[], words), &Ours::default());
             assert_eq!(found, ["the running engine also listens on tcp://0.0.0.0:2375"]);
         }
     }

@@ -39,6 +39,10 @@ pub struct Ours {
     pub projects: BTreeSet<String>,
     /// Container names.
     pub containers: BTreeSet<String>,
+    /// The lines in /etc/default/docker that set an engine's options.
+    pub option_lines: BTreeSet<String>,
+    /// The hosts and labels that engines were given.
+    pub engine_options: BTreeSet<String>,
 }
 
 /// What a judgement needs besides the evidence.
@@ -104,7 +108,7 @@ pub fn evaluate_observed(
             })
         }
         (CheckKind::Http(wanted), [Observation::HttpSilent { reason }]) => Ok(silent(wanted, reason)),
-        (CheckKind::Engine { .. }, seen) => evaluate_engine(kind, values, seen),
+        (CheckKind::Engine { .. }, seen) => evaluate_engine(kind, context, seen),
         (CheckKind::Captured { name }, _) => Ok(evaluate_captured(name, values)),
         (CheckKind::Swarm(wanted), seen) => evaluate_swarm(wanted, values, seen),
         (CheckKind::Containers(wanted), [Observation::Containers { containers }]) => {

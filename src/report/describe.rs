@@ -248,6 +248,7 @@ mod tests {
 
     fn containers(count: usize, state: Option<&str>) -> CheckKind {
         CheckKind::Containers(ContainersCheck {
+            name: None,
             project: Some(text("dockchat")),
             service: Some(text("web")),
             labels: Vec::new(),

@@ -68,11 +68,12 @@ pub(super) const LARGEST_FILE: usize = 256 * 1024;
 
 /// Works on the engine of one node as part of one step.
 pub(super) struct EngineHand<'a> {
-    pub(super) shared: &'a Shared,
-    pub(super) transport: &'a dyn Transport,
-    /// What the names of its execs begin with; no two of them may be the same.
-    pub(super) exec: String,
+    shared: &'a Shared,
+    transport: &'a dyn Transport,
+    exec: String,
     pub(super) output: &'a mut StepOutput,
+    /// The ids of the containers that ran before the first of its restarts.
+    ran: BTreeSet<String>,
 }
 
 /// Reads a small file on the node as root.
@@ -103,7 +104,23 @@ pub(super) async fn running_words(transport: &dyn Transport) -> Result<Vec<Strin
     }
 }
 
-impl EngineHand<'_> {
+impl<'a> EngineHand<'a> {
+    /// Takes the engine in hand; the names of its execs begin with `exec`, which no other may have.
+    pub(super) fn new(
+        shared: &'a Shared,
+        transport: &'a dyn Transport,
+        exec: String,
+        output: &'a mut StepOutput,
+    ) -> Self {
+        Self {
+            shared,
+            transport,
+            exec,
+            output,
+            ran: BTreeSet::new(),
+        }
+    }
+
     async fn command(&mut self, name: &str, words: &[&str], deadline: Duration) -> Result<(), String> {
         let request = ExecRequest {
             id: ExecId(format!("{}-{name}", self.exec)),
@@ -143,33 +160,25 @@ impl EngineHand<'_> {
         written.map_err(|error| error.to_string())
     }
 
-    /// Restarts the engine and starts the containers again that ran before, and those called `also`.
-    pub(super) async fn restart(
-        &mut self,
-        name: &str,
-        init: InitSystem,
-        deadline: Duration,
-        also: &BTreeSet<String>,
-    ) -> Result<(), String> {
+    /// Restarts the engine and starts the containers again that ran before.
+    pub(super) async fn restart(&mut self, name: &str, init: InitSystem, deadline: Duration) -> Result<(), String> {
         // An engine that is down has no container that runs.
-        let mut ran = match Engine::connect(self.transport).await {
-            Ok(engine) => engine.running().await.unwrap_or_default(),
-            Err(_) => BTreeSet::new(),
-        };
-        ran.extend(also.iter().cloned());
+        if let Ok(engine) = Engine::connect(self.transport).await {
+            self.ran.extend(engine.running().await.unwrap_or_default());
+        }
         let word = if init == InitSystem::Systemd { "systemd" } else { "init" };
         self.command(name, &["sh", "-c", RESTART, "sh", word], deadline).await?;
         self.output.say("the Docker Engine was restarted and answers");
-        self.start_again(&ran).await.map_err(|fault| fault.to_string())
+        self.start_again().await.map_err(|fault| fault.to_string())
     }
 
-    async fn start_again(&mut self, ran: &BTreeSet<String>) -> Result<(), EngineFault> {
-        if ran.is_empty() {
+    async fn start_again(&mut self) -> Result<(), EngineFault> {
+        if self.ran.is_empty() {
             return Ok(());
         }
         let engine = Engine::connect(self.transport).await?;
         let now = engine.running().await?;
-        for id in ran.difference(&now) {
+        for id in self.ran.difference(&now) {
             if engine.start(id).await? {
                 let short = id.get(..12).unwrap_or(id);
                 self.output.say(&format!("container {short} runs again"));
@@ -186,8 +195,8 @@ impl EngineHand<'_> {
         if !restored && !is_in_force && !words.is_empty() {
             return Ok(());
         }
-        let ran = self.ran_before(self.transport.node());
-        self.restart("restart-back", undo.init, RESTART_DEADLINE, &ran).await
+        self.ran.extend(self.ran_before(self.transport.node()));
+        self.restart("restart-back", undo.init, RESTART_DEADLINE).await
     }
 
     /// Returns the ids of the containers that ran when the node's baseline was taken.

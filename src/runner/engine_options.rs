@@ -16,7 +16,6 @@ use crate::domain::{
 };
 use crate::node::Transport;
 use crate::probe::observe;
-use std::collections::BTreeSet;
 
 /// What is written where.
 pub(super) struct EngineChange {
@@ -156,18 +155,10 @@ impl Scene<'_> {
             return Ok(Ending::Exited { code: 0 });
         }
         self.go_on()?;
-        let mut hand = EngineHand {
-            shared: self.shared,
-            transport: self.transport,
-            exec: self.exec.to_owned(),
-            output,
-        };
+        let mut hand = EngineHand::new(self.shared, self.transport, self.exec.to_owned(), output);
         hand.write(change.path, &change.content).await.map_err(failed)?;
         hand.output.say(&format!("{}: {}", change.path, shown(&change)));
-        let restarted = hand
-            .restart("restart", settings.init, self.step.timeout, &BTreeSet::new())
-            .await;
-        match restarted {
+        match hand.restart("restart", settings.init, self.step.timeout).await {
             Ok(()) => Ok(Ending::Exited { code: 0 }),
             Err(_) if self.shared.stop.is_cancelled() => Err(Ending::Cancelled),
             Err(said) => Err(self.put_back(&mut hand, change.path, &said).await),

@@ -42,8 +42,9 @@ impl Proofs {
                 Undo::RemoveDirectory { path } | Undo::RestoreFile { path, .. } => {
                     proofs.paths.insert(path.clone());
                 }
+                // A file that others write to as well may differ for their sake.
                 Undo::RestoreEngineOptions(options) => {
-                    proofs.paths.insert(options.path.clone());
+                    proofs.paths.extend(options.line.is_none().then(|| options.path.clone()));
                 }
                 Undo::RemovePrinted { .. } | Undo::RemoveEmptyDirectories { .. } | Undo::Run { .. } => {}
             }

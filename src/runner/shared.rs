@@ -121,7 +121,12 @@ impl Shared {
             match undo {
                 Undo::RemoveProject { project } => ours.projects.insert(project.clone()),
                 Undo::RemoveContainer { name } => ours.containers.insert(name.clone()),
-                _ => false,
+                Undo::RestoreEngineOptions(options) => {
+                    ours.option_lines.extend(options.line.clone());
+                    ours.engine_options.extend(options.added.iter().cloned());
+                    continue;
+                }
+                _ => continue,
             };
         }
         ours

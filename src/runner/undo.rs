@@ -127,12 +127,8 @@ impl<'a> Undoing<'a> {
     }
 
     fn engine_hand(&mut self, name: &str) -> EngineHand<'_> {
-        EngineHand {
-            shared: self.shared,
-            transport: self.transport,
-            exec: format!("{}-{}-{name}", self.shared.id, self.step.key.step),
-            output: &mut self.output,
-        }
+        let exec = format!("{}-{}-{name}", self.shared.id, self.step.key.step);
+        EngineHand::new(self.shared, self.transport, exec, &mut self.output)
     }
 
     /// Refuses to count a directory as removed while a file in it is owed: its own undo has been refused, or has failed.

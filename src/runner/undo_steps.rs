@@ -135,14 +135,16 @@ impl Planner<'_> {
                 project: fill(project)?,
             }],
             UndoText::Container(name) => vec![Undo::RemoveContainer { name: fill(name)? }],
-            UndoText::Images(references) => vec![
-                Undo::RemoveImages {
-                    references: references.iter().map(fill).collect::<Result<_, _>>()?,
-                },
-                Undo::RemovePrinted {
-                    exec: self.exec.to_owned(),
-                },
-            ],
+            UndoText::Images(references) => {
+                let references = references.iter().map(fill).collect::<Result<_, _>>()?;
+                let mut images = vec![Undo::RemoveImages { references }];
+                // Only a command prints what it makes on the way.
+                if matches!(self.step.work, Work::Action(Action::Run { .. } | Action::Compose { .. })) {
+                    let exec = self.exec.to_owned();
+                    images.push(Undo::RemovePrinted { exec });
+                }
+                images
+            }
             UndoText::Run { command, as_root } => vec![Undo::Run {
                 command: command.iter().map(fill).collect::<Result<_, _>>()?,
                 as_root: *as_root,

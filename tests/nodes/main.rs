@@ -11,9 +11,11 @@ mod harness;
 
 mod commands;
 mod disks;
+mod engine_options;
 mod kills;
 mod reach;
 mod secrets;
 mod soak;
 mod stopping;
 mod task1;
+mod task2;

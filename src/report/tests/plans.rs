@@ -88,6 +88,7 @@ fn prerequisites() -> Vec<PlannedStep> {
             Action::Wait,
         );
         idle.checks = vec![check(CheckKind::Containers(ContainersCheck {
+            name: None,
             project: None,
             service: None,
             labels: Vec::new(),

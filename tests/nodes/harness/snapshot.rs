@@ -50,6 +50,12 @@ impl Snapshot {
         );
     }
 
+    /// Returns this without what a restart of the engine changes.
+    pub fn without_engine(&self) -> Self {
+        let stays = |line: &&String| !line.starts_with("engine ");
+        Self(self.0.iter().filter(stays).cloned().collect())
+    }
+
     /// Returns this without what a restart of the node changes.
     pub fn without_start(&self) -> Self {
         let of_start = [

@@ -1,0 +1,109 @@
+//! Task 2 of lab2: a cluster out of three nodes, and three nodes out of a cluster.
+
+use crate::harness::{Bench, bench};
+
+const TASK: [&str; 4] = ["run", "lab2", "--task", "task2"];
+
+/// The steps that leave something, each with a moment to be killed in.
+const STEPS: [&str; 6] = [
+    "label-engines",
+    "discovery-image",
+    "certificate",
+    "discovery",
+    "manager",
+    "agent-2",
+];
+
+fn info(bench: &Bench, port: u16) -> String {
+    bench.nodes[0].root(&format!("docker -H tcp://127.0.0.1:{port} info"))
+}
+
+#[test]
+fn task2_makes_a_cluster_verifies_and_is_undone_to_the_last_byte() {
+    let Some(bench) = bench() else { return };
+    bench.labctl(&["verify", "task2"]).assert_exit(1).assert_says(&[
+        "task 2, step 4: start the manager on node-0",
+        "add the label to DOCKER_OPTS in /etc/default/docker on node-1",
+    ]);
+    bench.assert_nodes_as_before();
+
+    bench.labctl(&TASK).assert_exit(0);
+    let info = info(&bench, 3375);
+    for words in ["Nodes: 2", "environment=staging", "environment=production", "Role: primary"] {
+        assert!(info.contains(words), "{info}");
+    }
+    assert_eq!(info.matches("Status: Healthy").count(), 2, "{info}");
+    let node = &bench.nodes[0];
+    node.root(&format!("docker -H tcp://{}:3375 version | grep -q swarm/", node.address));
+    assert!(
+        !node.holds("ss -Hltn 'sport = :3375' | grep -E '0.0.0.0|\\*|\\[::\\]'"),
+        "the manager must not listen on every address"
+    );
+    for node in &bench.nodes[1..] {
+        assert!(!node.holds("ss -Hltn 'sport = :2375' | grep -E '0.0.0.0|\\*|\\[::\\]'"));
+    }
+
+    bench.labctl(&["verify", "task2"]).assert_exit(0);
+    let status = bench.labctl(&["status"]);
+    let token = node.root("docker inspect --format '{{index .Args 1}}' labctl-swarm-manager");
+    let token = token.strip_prefix("token://").unwrap();
+    assert_eq!(token.len(), 32);
+    status.assert_exit(0).assert_says(&["token", token]);
+
+    let again = bench.start_json(&TASK).wait();
+    again.assert_exit(0);
+    for step in ["label-engines", "token", "manager", "agent-1", "agent-2"] {
+        assert_eq!(again.outcome(step)["reason"]["why"], "already_holds", "{step}");
+    }
+
+    bench.labctl(&["cleanup"]).assert_exit(0);
+    bench.assert_same_but_engines_restarted();
+}
+
+#[test]
+fn a_manager_that_died_is_started_again_for_the_same_cluster() {
+    let Some(bench) = bench() else { return };
+    bench.labctl(&TASK).assert_exit(0);
+    let node = &bench.nodes[0];
+    let token = node.root("docker inspect --format '{{index .Args 1}}' labctl-swarm-manager");
+    node.root("docker kill labctl-swarm-manager >/dev/null");
+    bench
+        .labctl(&["verify", "task2"])
+        .assert_exit(1)
+        .assert_says(&["task 2, step 4"]);
+    bench.labctl(&TASK).assert_exit(0);
+    assert_eq!(
+        node.root("docker inspect --format '{{index .Args 1}}' labctl-swarm-manager"),
+        token
+    );
+    bench.labctl(&["cleanup"]).assert_exit(0);
+    bench.assert_same_but_engines_restarted();
+}
+
+#[test]
+fn task2_killed_in_a_step_is_cleaned_up() {
+    let Some(bench) = bench() else { return };
+    for step in STEPS {
+        eprintln!("killed in {step}");
+        let mut run = bench.start_json(&TASK);
+        run.wait_for_step("step_started", step);
+        run.kill();
+        bench.labctl(&["cleanup"]).assert_exit(0);
+        bench.assert_same_but_engines_restarted();
+    }
+}
+
+#[test]
+fn an_engine_is_opened_to_everyone_only_where_a_flag_says_so() {
+    let Some(bench) = bench() else { return };
+    let everyone = [&TASK[..], &["--var", "docker_bind=0.0.0.0"]].concat();
+    bench
+        .labctl(&everyone)
+        .assert_exit(2)
+        .assert_says(&["root on node-1", "--expose-docker"]);
+    bench.assert_nodes_as_before();
+    bench.labctl(&[&everyone[..], &["--expose-docker"]].concat()).assert_exit(0);
+    assert!(bench.nodes[1].holds("ss -Hltn 'sport = :2375' | grep -qE '0.0.0.0|\\*'"));
+    bench.labctl(&["cleanup"]).assert_exit(0);
+    bench.assert_same_but_engines_restarted();
+}
