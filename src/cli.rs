@@ -63,9 +63,10 @@ Examples:
 
 const PLAYGROUND_EXAMPLES: &str = "\
 Examples:
-  labctl playground up           start three nodes; a Docker Engine must run on this machine
-  labctl playground ssh node-0   look around on one
-  labctl playground down         remove every trace of them";
+  labctl playground up                  start three nodes; a Docker Engine must run on this machine
+  labctl playground up --init systemd   nodes with another init
+  labctl playground ssh node-0          look around on one
+  labctl playground down                remove every trace of them";
 
 const SSH_EXAMPLES: &str = "\
 Examples:
@@ -325,11 +326,34 @@ pub enum Inventory {
     },
 }
 
+/// What starts the services of a node of the playground.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NodeInit {
+    /// sysvinit.
+    Sysvinit,
+    /// systemd, with Debian's unit for the engine.
+    Systemd,
+    /// systemd, with Docker's own unit for the engine.
+    DockerCe,
+}
+
 /// What to do with the playground.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Playground {
     /// Starts three real nodes on this machine; harmless where they run already.
-    Up,
+    Up {
+        /// What starts the services: sysvinit, systemd, or docker-ce (systemd with Docker's own unit, which ignores
+        /// /etc/default/docker); one for all nodes, or three with commas [default: what the nodes have, else sysvinit].
+        #[arg(
+            long,
+            value_name = "INIT",
+            value_delimiter = ',',
+            hide_possible_values = true,
+            env = "LABCTL_INIT",
+            hide_env = true
+        )]
+        init: Vec<NodeInit>,
+    },
     /// Removes the nodes, their network, volumes and keys.
     Down,
     /// Shows the nodes, their addresses, and how to log in.

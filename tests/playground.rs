@@ -8,8 +8,10 @@
     reason = "a test fails where it stands, and says when it did nothing"
 )]
 
-use labctl::domain::NodeName;
-use labctl::playground::{NodeState, Playground, PlaygroundError, PlaygroundStatus, Progress};
+use labctl::domain::{Facts, InitSystem, Node, NodeName, OptionsSource};
+use labctl::node::{ControlDirectory, SshNode, SshOptions};
+use labctl::playground::{Inits, NodeInit, NodeState, Playground, PlaygroundError, PlaygroundStatus, Progress};
+use labctl::probe::facts;
 use std::process::Command;
 
 fn has_engine() -> bool {
@@ -36,8 +38,12 @@ impl TestPlayground {
     }
 
     async fn up(&self) -> Result<(PlaygroundStatus, Vec<Progress>), PlaygroundError> {
+        self.up_with(None).await
+    }
+
+    async fn up_with(&self, inits: Option<Inits>) -> Result<(PlaygroundStatus, Vec<Progress>), PlaygroundError> {
         let mut seen = Vec::new();
-        let status = self.playground.up(&mut |progress| seen.push(progress)).await?;
+        let status = self.playground.up(inits, &mut |progress| seen.push(progress)).await?;
         Ok((status, seen))
     }
 }
@@ -58,8 +64,11 @@ impl Drop for TestPlayground {
 
 /// Runs `command` on the first node as its login user, with nothing but what the inventory says.
 fn ssh(status: &PlaygroundStatus, command: &str) -> String {
-    let inventory = status.inventory();
-    let login = &inventory.nodes[0].login;
+    ssh_to(&status.inventory().nodes[0], command)
+}
+
+fn ssh_to(node: &Node, command: &str) -> String {
+    let login = &node.login;
     let output = Command::new("ssh")
         .args([
             "-F",
@@ -76,11 +85,7 @@ fn ssh(status: &PlaygroundStatus, command: &str) -> String {
             "UserKnownHostsFile={}",
             login.known_hosts.as_ref().unwrap().display()
         ))
-        .arg(format!(
-            "{}@{}",
-            login.user.as_ref().unwrap(),
-            inventory.nodes[0].address
-        ))
+        .arg(format!("{}@{}", login.user.as_ref().unwrap(), node.address))
         .arg(command)
         .output()
         .unwrap();
@@ -157,4 +162,84 @@ async fn a_node_whose_keys_are_gone_is_made_anew() {
         "{seen:?}"
     );
     assert_eq!(ssh(&status, "whoami"), "ubuntu\n");
+}
+
+#[tokio::test]
+async fn nodes_of_every_init_are_what_they_say_and_stay_it() {
+    if !has_engine() {
+        return;
+    }
+    let test = TestPlayground::new();
+    let inits = [NodeInit::Sysvinit, NodeInit::Systemd, NodeInit::DockerCe];
+    let (status, _) = test.up_with(Inits::new(&inits)).await.unwrap();
+    for (node, init) in status.nodes.iter().zip(inits) {
+        assert_eq!(node.init, init, "{}", node.name);
+    }
+    let [sysvinit, systemd, docker_ce] = all_facts(&status).await;
+    assert_eq!(sysvinit.init, InitSystem::Sysvinit);
+    assert_eq!(sysvinit.engine_options.source, OptionsSource::DefaultsFile);
+    assert_eq!(systemd.init, InitSystem::Systemd);
+    assert_eq!(systemd.engine_options.source, OptionsSource::DefaultsFile);
+    assert_eq!(docker_ce.init, InitSystem::Systemd);
+    let OptionsSource::Unit { path, exec_start } = &docker_ce.engine_options.source else {
+        panic!("docker-ce's unit reads no file: {:?}", docker_ce.engine_options.source);
+    };
+    assert!(path.ends_with("/lib/systemd/system/docker.service"), "{path}");
+    assert_eq!(
+        exec_start,
+        "/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock"
+    );
+
+    // The same line in the same file: whose unit reads it has the label.
+    for (node, labels) in status.inventory().nodes.iter().zip(["[a=b]", "[a=b]", "[]"]) {
+        ssh_to(
+            node,
+            "echo 'DOCKER_OPTS=\"--label a=b\"' | sudo tee -a /etc/default/docker && sudo service docker restart",
+        );
+        assert_eq!(ssh_to(node, ANSWERED), format!("{labels}\n"), "{}", node.name);
+        assert_eq!(ssh_to(node, "docker run --rm -m 64m debian:bookworm echo ran"), "ran\n");
+        assert_eq!(
+            ssh_to(node, ENGINE_LOG),
+            "yes\n",
+            "{}: its engine's log is not to be had",
+            node.name
+        );
+    }
+    for node in &status.inventory().nodes[1..] {
+        assert_eq!(ssh_to(node, "systemctl is-system-running --wait"), "running\n");
+    }
+
+    let refused = test.up_with(Inits::new(&[NodeInit::Systemd])).await.err().unwrap();
+    assert!(matches!(refused, PlaygroundError::OtherInits { .. }), "{refused}");
+    for node in ["node-1", "node-2"] {
+        test.playground.stop_node(&NodeName::new(node).unwrap()).await.unwrap();
+    }
+    let (healed, seen) = test.up().await.unwrap();
+    let mut started = was_started(&seen);
+    started.sort_unstable();
+    assert_eq!(started, ["node-1", "node-2"]);
+    assert_eq!(healed.nodes, status.nodes);
+    assert_eq!(
+        ssh_to(&healed.inventory().nodes[2], "cat /proc/1/comm; sudo -n id -u"),
+        "systemd\n0\n"
+    );
+}
+
+/// Prints the engine's labels as soon as it answers.
+const ANSWERED: &str = "for try in $(seq 300); do docker info >/dev/null 2>&1 && break; sleep 0.1; done; \
+    docker info --format '{{.Labels}}' 2>/dev/null";
+
+/// Says whether the engine's own words are where this init keeps them.
+const ENGINE_LOG: &str = "if [ -d /run/systemd/system ]; then sudo journalctl -u docker --no-pager; \
+    else cat /var/log/docker.log; fi | grep -q 'API listen on' && echo yes";
+
+async fn all_facts(status: &PlaygroundStatus) -> [Facts; 3] {
+    let control = ControlDirectory::create().unwrap();
+    let mut found = Vec::new();
+    for node in &status.inventory().nodes {
+        let node = SshNode::connect(node, &SshOptions::new(control.path())).await.unwrap();
+        found.push(facts(&node).await.unwrap());
+        node.close().await;
+    }
+    found.try_into().unwrap()
 }

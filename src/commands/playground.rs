@@ -4,21 +4,22 @@ use super::failure::Failure;
 use super::session::Session;
 use super::ssh::{open_shell, ssh_words};
 use crate::cli;
-use crate::domain::{InstanceId, Inventory, NodeName};
+use crate::domain::{InstanceId, Inventory, Node, NodeName};
 use crate::exit::Exit;
 use crate::journal::InstanceLock;
 use crate::load::suggestion;
-use crate::playground::{NodeState, Playground, PlaygroundError, PlaygroundStatus, Progress};
+use crate::playground::{Inits, NodeInit, NodeState, Playground, PlaygroundError, PlaygroundStatus, Progress};
 use crate::report::{self, PlaygroundRow, Style, sanitised_line};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
 use std::time::Duration;
 
 /// Does what `what` says with the playground.
 pub(super) async fn playground(session: &Session, what: &cli::Playground) -> Result<Exit, Failure> {
     let playground = Playground::new(session.playground_directory());
     match what {
-        cli::Playground::Up => {
-            let status = up(session, &playground).await?;
+        cli::Playground::Up { init } => {
+            let status = up(session, &playground, inits(init)?).await?;
             show(session, &status)?;
         }
         cli::Playground::Down => down(session, &playground).await?,
@@ -84,17 +85,37 @@ pub(super) async fn bring_up(session: &Session, start: bool) -> Result<Inventory
         );
     }
     session.tell("No inventory is given: using the playground, three nodes on this machine, and starting it now.");
-    Ok(up(session, &playground).await?.inventory())
+    Ok(up(session, &playground, None).await?.inventory())
 }
 
-async fn up(session: &Session, playground: &Playground) -> Result<PlaygroundStatus, Failure> {
+/// Returns what `--init` said, if anything.
+fn inits(said: &[cli::NodeInit]) -> Result<Option<Inits>, Failure> {
+    if said.is_empty() {
+        return Ok(None);
+    }
+    let inits: Vec<NodeInit> = said
+        .iter()
+        .map(|init| match init {
+            cli::NodeInit::Sysvinit => NodeInit::Sysvinit,
+            cli::NodeInit::Systemd => NodeInit::Systemd,
+            cli::NodeInit::DockerCe => NodeInit::DockerCe,
+        })
+        .collect();
+    let wrong = || {
+        Failure::usage(format!("--init names {} inits", said.len()))
+            .hint("name one for all nodes, or three, one for each: --init sysvinit,systemd,docker-ce")
+    };
+    Inits::new(&inits).ok_or_else(wrong).map(Some)
+}
+
+async fn up(session: &Session, playground: &Playground, inits: Option<Inits>) -> Result<PlaygroundStatus, Failure> {
     if !(session.terminal && session.colour_on_stderr) {
         let mut tell = |progress: Progress| match progress {
             // Lines of package managers are for those who asked for them.
             Progress::ImageOutput { .. } if !session.common.verbose => {}
             progress => session.tell(&sentence(&progress)),
         };
-        return playground.up(&mut tell).await.map_err(failure);
+        return playground.up(inits, &mut tell).await.map_err(failure);
     }
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {elapsed:>4} {wide_msg}") {
@@ -111,14 +132,27 @@ async fn up(session: &Session, playground: &Playground) -> Result<PlaygroundStat
             }
         }
     };
-    let status = playground.up(&mut tell).await;
+    let status = playground.up(inits, &mut tell).await;
     bar.finish_and_clear();
     status.map_err(failure)
 }
 
+/// A node as programs read it: its entry in an inventory, and what only a playground knows of it.
+#[derive(Serialize)]
+struct ShownNode<'a> {
+    #[serde(flatten)]
+    entry: &'a Node,
+    init: NodeInit,
+}
+
 fn show(session: &Session, status: &PlaygroundStatus) -> Result<(), Failure> {
     if session.common.json {
-        return session.print_json(&status.inventory().nodes);
+        let inventory = status.inventory();
+        let nodes = status.nodes.iter().zip(&inventory.nodes);
+        let shown: Vec<ShownNode<'_>> = nodes
+            .map(|(node, entry)| ShownNode { entry, init: node.init })
+            .collect();
+        return session.print_json(&shown);
     }
     let inventory = status.inventory();
     let rows: Vec<PlaygroundRow> = status
@@ -128,6 +162,7 @@ fn show(session: &Session, status: &PlaygroundStatus) -> Result<(), Failure> {
         .map(|(node, entry)| PlaygroundRow {
             node: node.name.to_string(),
             address: node.address.to_string(),
+            init: node.init.name().to_owned(),
             state: match node.state {
                 NodeState::Running => "running",
                 NodeState::Stopped => "stopped",
@@ -149,13 +184,17 @@ fn show(session: &Session, status: &PlaygroundStatus) -> Result<(), Failure> {
 fn failure(error: PlaygroundError) -> Failure {
     let hint = error.hint();
     let output = error.output().map(str::to_owned);
+    let exit = match error {
+        PlaygroundError::OtherInits { .. } => Exit::Usage,
+        _ => Exit::CouldNotRun,
+    };
     let error = anyhow::Error::new(error);
     let failure = match output {
         Some(output) => {
             let lines: Vec<String> = output.lines().map(sanitised_line).collect();
             Failure::could_not_run(format!("{error:#}\n{}", lines.join("\n")))
         }
-        None => Failure::new(Exit::CouldNotRun, error),
+        None => Failure::new(exit, error),
     };
     failure.maybe_hint(hint)
 }
@@ -181,7 +220,7 @@ fn sentence(progress: &Progress) -> String {
 }
 
 /// Returns whether `name` is a node of `inventory`, or a failure that names those there are.
-pub(super) fn known_node<'a>(inventory: &'a Inventory, name: &str) -> Result<&'a crate::domain::Node, Failure> {
+pub(super) fn known_node<'a>(inventory: &'a Inventory, name: &str) -> Result<&'a Node, Failure> {
     let found = NodeName::new(name).ok().and_then(|name| inventory.node(&name));
     found.ok_or_else(|| {
         let names = inventory.nodes.iter().map(|node| node.name.as_str());

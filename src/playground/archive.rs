@@ -1,24 +1,27 @@
 //! The files a node gets before its first start: its host key, who may log in, where its engine asks for names.
 
-use super::PlaygroundError;
 use super::keys::{Keys, public, read};
+use super::{NodeInit, PlaygroundError};
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
 
 /// The login user's number in the node image: the first user there.
 const LOGIN_USER: u64 = 1000;
 const ROOT: u64 = 0;
+/// The unit of Docker's own packages, but for the path of the program.
+const DOCKER_CE_UNIT: &str = include_str!("docker-ce.service");
 
 /// Returns a tar archive, for the root directory of `node`.
 pub(super) fn first_files(
     keys: &Keys,
     node: &str,
+    init: NodeInit,
     resolvers: &[IpAddr],
     packet_size: Option<u32>,
 ) -> Result<Vec<u8>, PlaygroundError> {
     let host_key = keys.host_key_file(node);
     let identity = public(&keys.identity_file());
-    let files = [
+    let mut files = vec![
         ("etc/ssh/ssh_host_ed25519_key", 0o600, ROOT, read(&host_key)?),
         (
             "etc/ssh/ssh_host_ed25519_key.pub",
@@ -34,6 +37,10 @@ pub(super) fn first_files(
         ),
         ("home/ubuntu/.ssh/authorized_keys", 0o600, LOGIN_USER, read(&identity)?),
     ];
+    if init == NodeInit::DockerCe {
+        let unit = "usr/lib/systemd/system/docker.service";
+        files.push((unit, 0o644, ROOT, DOCKER_CE_UNIT.to_owned()));
+    }
     pack(&files).map_err(PlaygroundError::state(host_key))
 }
 

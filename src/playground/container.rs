@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::network::NodeNetwork;
-use super::{NodeState, PlaygroundError, lifecycle::LABEL};
+use super::{NodeInit, NodeState, PlaygroundError, lifecycle::LABEL};
 use bollard::errors::Error;
 use bollard::models::{
     ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, EndpointIpamConfig, EndpointSettings, HostConfig,
@@ -24,6 +24,7 @@ const STOP_SECONDS: i32 = 15;
 pub(super) struct Wanted<'a> {
     pub(super) playground: &'a str,
     pub(super) node: &'a str,
+    pub(super) init: NodeInit,
     pub(super) image: &'a str,
     pub(super) keys_mark: &'a str,
     pub(super) network: &'a NodeNetwork,
@@ -46,7 +47,10 @@ impl Wanted<'_> {
             ipam_config: Some(address),
             ..Default::default()
         };
+        let (command, stop_signal) = start_and_stop(self.init);
         ContainerCreateBody {
+            cmd: Some(vec![command.to_owned()]),
+            stop_signal: Some(stop_signal.to_owned()),
             hostname: Some(self.node.to_owned()),
             image: Some(self.image.to_owned()),
             labels: Some(
@@ -81,6 +85,14 @@ impl Wanted<'_> {
             cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
             ..Default::default()
         }
+    }
+}
+
+/// Returns the command that becomes the node's init, and the signal that shuts it down in order.
+fn start_and_stop(init: NodeInit) -> (&'static str, &'static str) {
+    match init {
+        NodeInit::Sysvinit => ("/sbin/init", "SIGINT"),
+        NodeInit::Systemd | NodeInit::DockerCe => ("/usr/local/sbin/node-systemd", "SIGRTMIN+3"),
     }
 }
 
@@ -189,6 +201,7 @@ pub(super) async fn remove(engine: &Engine, id: &str, node: &str) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
+    use super::super::Inits;
     use super::*;
 
     #[test]
@@ -196,11 +209,13 @@ mod tests {
         let network = NodeNetwork {
             id: "n".to_owned(),
             range: "10.77.0.0/24".parse().unwrap(),
+            inits: Inits::default(),
         };
         let capabilities = ["SYS_ADMIN".to_owned()];
         let wanted = Wanted {
             playground: "ab12cd34",
             node: "node-0",
+            init: NodeInit::DockerCe,
             image: "labctl/playground-node:1",
             keys_mark: "k",
             network: &network,
@@ -216,5 +231,7 @@ mod tests {
             "10.77.0.10"
         );
         assert_eq!(body["Labels"][LABEL], "ab12cd34");
+        assert_eq!(body["Cmd"], serde_json::json!(["/usr/local/sbin/node-systemd"]));
+        assert_eq!(body["StopSignal"], "SIGRTMIN+3");
     }
 }

@@ -1,5 +1,6 @@
 //! Why the playground could not do what was asked, and what to try next.
 
+use super::Inits;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,6 +73,14 @@ pub enum PlaygroundError {
     /// Every range the playground may use is taken.
     #[error("no free address range for the playground: all of 10.77.0.0/16 is in use on this machine")]
     NoSubnet,
+    /// The nodes that are there have another init than those that are wanted.
+    #[error("the playground's nodes are {present}, not {wanted}")]
+    OtherInits {
+        /// What the nodes are that are there.
+        present: Inits,
+        /// What was asked for.
+        wanted: Inits,
+    },
     /// A node of that name does not exist in this playground.
     #[error("the playground has no node `{node}`")]
     NoSuchNode {
@@ -116,6 +125,9 @@ impl PlaygroundError {
                 "the recipe is scripts/base-image; it needs a registry that has debian:bookworm, or Debian's packages"
             }
             Self::NotUp { .. } => "`labctl playground down`, then `labctl playground up` makes it anew",
+            Self::OtherInits { .. } => {
+                "`labctl playground down` removes them with all that is on them; then `playground up` can make others"
+            }
             Self::NoSubnet => "remove networks that are not needed: docker network prune",
             Self::KeyGeneration { .. } => "install the OpenSSH client; on Debian: sudo apt-get install openssh-client",
             Self::State { .. } => "make it writable, or set XDG_STATE_HOME to a directory that is",

@@ -9,16 +9,18 @@ use super::lock::Lock;
 use super::network::{self, NodeNetwork};
 use super::progress::{Listener, Progress};
 use super::ready::wait_until_ready;
-use super::{NodeState, PlaygroundError, PlaygroundNode, PlaygroundStatus, archive, image};
+use super::{Inits, NodeInit, NodeState, PlaygroundError, PlaygroundNode, PlaygroundStatus, archive, image};
 use crate::domain::NodeName;
 use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 /// The label on everything in the engine that belongs to a playground; its value is the playground's id.
 pub(super) const LABEL: &str = "labctl.playground";
 
-const NODES: [&str; 3] = ["node-0", "node-1", "node-2"];
+/// The names of the nodes, in their order.
+pub(super) const NODES: [&str; 3] = ["node-0", "node-1", "node-2"];
 const SSH_PORT: u16 = 22;
 const USER: &str = "ubuntu";
 
@@ -41,17 +43,24 @@ impl Playground {
     }
 
     /// Brings every node up: makes what is missing, starts what is down, waits until all are ready. Tells `progress` what
-    /// it does; nothing where all is there already.
-    pub async fn up(&self, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<PlaygroundStatus, PlaygroundError> {
+    /// it does; nothing where all is there already. Without `inits` the nodes are what they were, sysvinit where there were
+    /// none; nodes that are there with other inits than those asked for are left alone, and that is an error.
+    pub async fn up(
+        &self,
+        inits: Option<Inits>,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<PlaygroundStatus, PlaygroundError> {
         let listener = Listener::new(progress);
         let engine = Engine::connect().await?;
         let _lock = Lock::take(&self.state_dir, &listener).await?;
+        let network = network::find(&engine, &self.id).await?;
+        let inits = agreed(network.as_ref(), inits)?;
         let keys = self.keys();
         if keys.ensure(&NODES).await? {
             listener.tell(Progress::KeysMade);
         }
         let mut found = container::find_all(&engine, &self.id).await?;
-        let stale = self.take_stale(&engine, &mut found).await?;
+        let stale = self.take_stale(network.is_some(), &mut found)?;
         if found.len() < NODES.len() {
             image::ensure_node_image(&engine, &listener).await?;
         }
@@ -60,9 +69,9 @@ impl Playground {
             listener.tell(Progress::NodeRemoved { node: node.node });
         }
         let host = Host::look();
-        let network = match network::find(&engine, &self.id).await? {
+        let network = match network {
             Some(network) => network,
-            None => network::create(&engine, &self.id, &host, &listener).await?,
+            None => network::create(&engine, &self.id, inits, &host, &listener).await?,
         };
         let addresses: Vec<_> = NODES
             .iter()
@@ -77,7 +86,9 @@ impl Playground {
             host: &host,
             listener: &listener,
         };
-        let receivers = try_join_all((0..).zip(NODES).map(|(index, node)| work.bring_up(node, index, &found))).await?;
+        let nodes = addresses.iter().zip(inits.each());
+        let receivers =
+            try_join_all(nodes.map(|((node, address), init)| work.bring_up(node, init, *address, &found))).await?;
         self.hand_over_debian(&engine, receivers, &listener).await?;
         self.status_in(&engine).await
     }
@@ -159,15 +170,17 @@ impl Playground {
         let nodes = NODES
             .iter()
             .zip(0..)
-            .filter_map(|(name, index)| self.node(name, index, &network, &found));
+            .zip(network.inits.each())
+            .filter_map(|((name, index), init)| self.node(name, init, network.node_address(index), &found));
         Ok(PlaygroundStatus { nodes: nodes.collect() })
     }
 
-    fn node(&self, name: &str, index: u8, network: &NodeNetwork, found: &[Found]) -> Option<PlaygroundNode> {
+    fn node(&self, name: &str, init: NodeInit, address: Ipv4Addr, found: &[Found]) -> Option<PlaygroundNode> {
         let container = found.iter().find(|container| container.node == name);
         Some(PlaygroundNode {
             name: NodeName::new(name).ok()?,
-            address: network.node_address(index),
+            init,
+            address,
             port: SSH_PORT,
             user: USER.to_owned(),
             identity_file: self.keys().identity_file(),
@@ -177,8 +190,7 @@ impl Playground {
     }
 
     /// Takes out of `found` what cannot be used: half made, made for keys or a network that are gone, or no node of ours.
-    async fn take_stale(&self, engine: &Engine, found: &mut Vec<Found>) -> Result<Vec<Found>, PlaygroundError> {
-        let has_network = network::find(engine, &self.id).await?.is_some();
+    fn take_stale(&self, has_network: bool, found: &mut Vec<Found>) -> Result<Vec<Found>, PlaygroundError> {
         let keys = self.keys();
         let mut marks = Vec::new();
         for node in NODES {
@@ -211,6 +223,15 @@ impl Playground {
     }
 }
 
+/// Returns what the nodes are to be: what they are, where there are some already.
+fn agreed(network: Option<&NodeNetwork>, wanted: Option<Inits>) -> Result<Inits, PlaygroundError> {
+    match (network.map(|network| network.inits), wanted) {
+        (Some(present), Some(wanted)) if present != wanted => Err(PlaygroundError::OtherInits { present, wanted }),
+        (Some(present), _) => Ok(present),
+        (None, wanted) => Ok(wanted.unwrap_or_default()),
+    }
+}
+
 /// What bringing up one node needs besides the node.
 struct Work<'a> {
     playground: &'a Playground,
@@ -221,12 +242,17 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn bring_up(&self, node: &str, index: u8, found: &[Found]) -> Result<Receiver, PlaygroundError> {
-        let address = self.network.node_address(index);
+    async fn bring_up(
+        &self,
+        node: &str,
+        init: NodeInit,
+        address: Ipv4Addr,
+        found: &[Found],
+    ) -> Result<Receiver, PlaygroundError> {
         let existing = found.iter().find(|container| container.node == node);
         let id = match existing {
             Some(container) => container.id.clone(),
-            None => self.make(node, address).await?,
+            None => self.make(node, init, address).await?,
         };
         let runs = existing.is_some_and(|container| container.state == NodeState::Running);
         if !runs {
@@ -244,12 +270,13 @@ impl Work<'_> {
         })
     }
 
-    async fn make(&self, node: &str, address: std::net::Ipv4Addr) -> Result<String, PlaygroundError> {
+    async fn make(&self, node: &str, init: NodeInit, address: Ipv4Addr) -> Result<String, PlaygroundError> {
         let keys = self.playground.keys();
-        let files = archive::first_files(&keys, node, &self.host.resolvers, self.host.packet_size)?;
+        let files = archive::first_files(&keys, node, init, &self.host.resolvers, self.host.packet_size)?;
         let wanted = Wanted {
             playground: &self.playground.id,
             node,
+            init,
             image: &image::node_image(),
             keys_mark: &keys.mark(node)?,
             network: self.network,

@@ -13,17 +13,18 @@ mod exec;
 mod hand_over;
 mod host;
 mod image;
+mod init;
 mod keys;
 mod lifecycle;
 mod lock;
 mod network;
-
 mod progress;
 mod ready;
 mod status;
 mod subnet;
 
 pub use error::PlaygroundError;
+pub use init::{Inits, NodeInit};
 pub use lifecycle::Playground;
 pub use progress::Progress;
 pub use status::{NodeState, PlaygroundNode, PlaygroundStatus};

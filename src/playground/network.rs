@@ -4,7 +4,7 @@ use super::engine::Engine;
 use super::host::Host;
 use super::progress::{Listener, Progress};
 use super::subnet::{Range, choose_subnet};
-use super::{PlaygroundError, lifecycle::LABEL};
+use super::{Inits, PlaygroundError, lifecycle::LABEL};
 use bollard::errors::Error;
 use bollard::models::{Ipam, IpamConfig, Network, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptionsBuilder;
@@ -12,12 +12,15 @@ use std::collections::HashMap;
 
 /// The first node's address within the network; those before are the gateway's and for whoever needs one.
 const FIRST_NODE: u8 = 10;
+/// The network is there as long as the playground is, so it is what remembers how the nodes are to be.
+const INITS_LABEL: &str = "labctl.inits";
 
 /// The network of a playground.
 #[derive(Debug, Clone)]
 pub(super) struct NodeNetwork {
     pub(super) id: String,
     pub(super) range: Range,
+    pub(super) inits: Inits,
 }
 
 impl NodeNetwork {
@@ -34,6 +37,7 @@ pub(super) async fn find(engine: &Engine, id: &str) -> Result<Option<NodeNetwork
         Some(NodeNetwork {
             id: network.id.clone()?,
             range: *ranges_of(network).first()?,
+            inits: inits_of(network),
         })
     }))
 }
@@ -42,6 +46,7 @@ pub(super) async fn find(engine: &Engine, id: &str) -> Result<Option<NodeNetwork
 pub(super) async fn create(
     engine: &Engine,
     id: &str,
+    inits: Inits,
     host: &Host,
     listener: &Listener<'_>,
 ) -> Result<NodeNetwork, PlaygroundError> {
@@ -58,12 +63,16 @@ pub(super) async fn create(
     let start = u8::from_str_radix(id.get(..2).unwrap_or_default(), 16).unwrap_or(0);
     loop {
         let range = choose_subnet(start, &taken).ok_or(PlaygroundError::NoSubnet)?;
-        match engine.docker.create_network(request(id, range, host)).await {
+        match engine.docker.create_network(request(id, range, inits, host)).await {
             Ok(made) => {
                 listener.tell(Progress::NetworkMade {
                     subnet: range.to_string(),
                 });
-                return Ok(NodeNetwork { id: made.id, range });
+                return Ok(NodeNetwork {
+                    id: made.id,
+                    range,
+                    inits,
+                });
             }
             // Taken meanwhile, or by something that neither the engine's list nor the routes show.
             Err(Error::DockerResponseServerError { message, .. }) if message.contains("overlap") => taken.push(range),
@@ -93,6 +102,12 @@ async fn labelled(engine: &Engine, id: &str) -> Result<Vec<Network>, PlaygroundE
         .map_err(PlaygroundError::engine("list its networks"))
 }
 
+/// Returns what the nodes are; those of a playground from before there was a choice are the usual ones.
+fn inits_of(network: &Network) -> Inits {
+    let label = network.labels.as_ref().and_then(|labels| labels.get(INITS_LABEL));
+    label.and_then(|text| Inits::parse(text)).unwrap_or_default()
+}
+
 fn ranges_of(network: &Network) -> Vec<Range> {
     let configs = network
         .ipam
@@ -105,7 +120,7 @@ fn ranges_of(network: &Network) -> Vec<Range> {
         .collect()
 }
 
-fn request(id: &str, range: Range, host: &Host) -> NetworkCreateRequest {
+fn request(id: &str, range: Range, inits: Inits, host: &Host) -> NetworkCreateRequest {
     let address = IpamConfig {
         subnet: Some(range.to_string()),
         gateway: Some(range.address(1).to_string()),
@@ -122,7 +137,10 @@ fn request(id: &str, range: Range, host: &Host) -> NetworkCreateRequest {
             ..Default::default()
         }),
         options: Some(packet_size.into_iter().collect()),
-        labels: Some(HashMap::from([(LABEL.to_owned(), id.to_owned())])),
+        labels: Some(HashMap::from([
+            (LABEL.to_owned(), id.to_owned()),
+            (INITS_LABEL.to_owned(), inits.to_string()),
+        ])),
         ..Default::default()
     }
 }

@@ -12,6 +12,10 @@ use tokio::time::{Instant, sleep, timeout};
 const LIMIT: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(150);
 const LOG_LINES: &str = "20";
+/// Prints the end of the engine's log, wherever the node's init keeps it; fails where there is none.
+const ENGINE_LOG: &str = r#"
+if [ -d /run/systemd/system ]; then journalctl --unit docker --lines "$0" --no-pager --output cat
+else tail -n "$0" /var/log/docker.log; fi"#;
 
 /// Waits until `node` in the container `id` at `address` is ready; returns its engine's version.
 pub(super) async fn wait_until_ready(
@@ -100,7 +104,7 @@ async fn sshd_answers(address: Ipv4Addr) -> bool {
 
 /// Returns the end of the engine's log, and what the init printed; an empty text where neither can be had.
 async fn last_lines(engine: &Engine, id: &str) -> String {
-    match run_in(&engine.docker, id, &["tail", "-n", LOG_LINES, "/var/log/docker.log"]).await {
+    match run_in(&engine.docker, id, &["sh", "-c", ENGINE_LOG, LOG_LINES]).await {
         Ok(finished) => finished.output,
         Err(_) => init_output(engine, id).await,
     }

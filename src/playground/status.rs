@@ -1,5 +1,6 @@
 //! What there is of a playground, and how it looks as an inventory.
 
+use super::NodeInit;
 use crate::domain::{HostKeyPolicy, Inventory, Login, Node, NodeName};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -17,6 +18,8 @@ pub struct PlaygroundStatus {
 pub struct PlaygroundNode {
     /// Its name.
     pub name: NodeName,
+    /// What starts its services.
+    pub init: NodeInit,
     /// Its address, for ssh and for the other nodes.
     pub address: Ipv4Addr,
     /// The TCP port of its sshd.
@@ -89,6 +92,7 @@ mod tests {
     fn node(state: NodeState) -> PlaygroundNode {
         PlaygroundNode {
             name: NodeName::new("node-0").unwrap(),
+            init: NodeInit::Sysvinit,
             address: Ipv4Addr::new(10, 77, 0, 10),
             port: 22,
             user: "ubuntu".to_owned(),

@@ -11,6 +11,10 @@ export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 say() { printf '%s\t%s\n' "$1" "$(printf '%s' "$2" | tr '\t\n' '  ' | head -c 4096)"; }
 first() { "$@" 2>/dev/null </dev/null | head -n 1; }
 root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n -- "$@"; fi; }
+# Without a message bus only root may ask systemd.
+systemd() { systemctl "$@" 2>/dev/null || root systemctl "$@" 2>/dev/null; }
+# The engine's unit with its drop-ins, lines that go on in the next joined.
+unit() { systemd cat docker.service | sed -e :more -e '/\\$/{N;s/\\\n[[:space:]]*//;b more' -e '}'; }
 
 say user "$(id -un)"
 say uid "$(id -u)"
@@ -28,10 +32,10 @@ if [ -e /etc/init.d/docker ]; then
     if grep -q '/etc/default/' /etc/init.d/docker; then say init_script_reads_defaults yes; fi
 fi
 if [ -d /run/systemd/system ]; then
-    say unit_path "$(systemctl show -p FragmentPath --value docker.service 2>/dev/null)"
-    systemctl cat docker.service 2>/dev/null | sed -n 's/^ExecStart=\(..*\)/\1/p' | tail -n 1 |
+    say unit_path "$(systemd show -p FragmentPath --value docker.service)"
+    unit | sed -n 's/^ExecStart[[:space:]]*=[[:space:]]*\(..*\)/\1/p' | tail -n 1 |
         while IFS= read -r line; do say unit_exec "$line"; done
-    systemctl cat docker.service 2>/dev/null | sed -n 's/^EnvironmentFile=-\{0,1\}//p' |
+    unit | sed -n 's/^EnvironmentFile[[:space:]]*=[[:space:]]*-\{0,1\}//p' |
         while IFS= read -r line; do say unit_environment "$line"; done
 fi
 say docker "$(first docker --version)"

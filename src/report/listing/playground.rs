@@ -11,6 +11,8 @@ pub struct PlaygroundRow {
     pub node: String,
     /// Its address.
     pub address: String,
+    /// What starts its services, such as `sysvinit`.
+    pub init: String,
     /// Its state, such as `ready`, `stopped` or `starting`.
     pub state: String,
     /// Whether it is as it should be.
@@ -24,7 +26,7 @@ pub fn playground_listing(rows: &[PlaygroundRow], style: &Style) -> String {
     if rows.is_empty() {
         return "There is no playground. `labctl playground up` starts one.\n".to_owned();
     }
-    let mut table = Table::with_heads(["node", "address", "state"]);
+    let mut table = Table::with_heads(["node", "address", "init", "state"]);
     for row in rows {
         let (symbol, ink) = if row.well {
             ("✔", Ink::Good)
@@ -34,6 +36,7 @@ pub fn playground_listing(rows: &[PlaygroundRow], style: &Style) -> String {
         table.row(vec![
             cell(Ink::Accent, &row.node),
             cell(Ink::Text, &row.address),
+            cell(Ink::Text, &row.init),
             cell(ink, format!("{symbol} {}", row.state)),
         ]);
     }
