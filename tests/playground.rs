@@ -9,7 +9,7 @@
 )]
 
 use labctl::domain::{Facts, InitSystem, Node, NodeName, OptionsSource};
-use labctl::node::{ControlDirectory, SshNode, SshOptions};
+use labctl::node::{ControlDirectory, SshNode, SshOptions, Transport};
 use labctl::playground::{Inits, NodeInit, NodeState, Playground, PlaygroundError, PlaygroundStatus, Progress};
 use labctl::probe::facts;
 use std::process::Command;
@@ -175,39 +175,8 @@ async fn nodes_of_every_init_are_what_they_say_and_stay_it() {
     for (node, init) in status.nodes.iter().zip(inits) {
         assert_eq!(node.init, init, "{}", node.name);
     }
-    let [sysvinit, systemd, docker_ce] = all_facts(&status).await;
-    assert_eq!(sysvinit.init, InitSystem::Sysvinit);
-    assert_eq!(sysvinit.engine_options.source, OptionsSource::DefaultsFile);
-    assert_eq!(systemd.init, InitSystem::Systemd);
-    assert_eq!(systemd.engine_options.source, OptionsSource::DefaultsFile);
-    assert_eq!(docker_ce.init, InitSystem::Systemd);
-    let OptionsSource::Unit { path, exec_start } = &docker_ce.engine_options.source else {
-        panic!("docker-ce's unit reads no file: {:?}", docker_ce.engine_options.source);
-    };
-    assert!(path.ends_with("/lib/systemd/system/docker.service"), "{path}");
-    assert_eq!(
-        exec_start,
-        "/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock"
-    );
-
-    // The same line in the same file: whose unit reads it has the label.
-    for (node, labels) in status.inventory().nodes.iter().zip(["[a=b]", "[a=b]", "[]"]) {
-        ssh_to(
-            node,
-            "echo 'DOCKER_OPTS=\"--label a=b\"' | sudo tee -a /etc/default/docker && sudo service docker restart",
-        );
-        assert_eq!(ssh_to(node, ANSWERED), format!("{labels}\n"), "{}", node.name);
-        assert_eq!(ssh_to(node, "docker run --rm -m 64m debian:bookworm echo ran"), "ran\n");
-        assert_eq!(
-            ssh_to(node, ENGINE_LOG),
-            "yes\n",
-            "{}: its engine's log is not to be had",
-            node.name
-        );
-    }
-    for node in &status.inventory().nodes[1..] {
-        assert_eq!(ssh_to(node, "systemctl is-system-running --wait"), "running\n");
-    }
+    each_reads_its_options_where_it_should(&status).await;
+    each_restarts_its_engine(&status);
 
     let refused = test.up_with(Inits::new(&[NodeInit::Systemd])).await.err().unwrap();
     assert!(matches!(refused, PlaygroundError::OtherInits { .. }), "{refused}");
@@ -219,19 +188,45 @@ async fn nodes_of_every_init_are_what_they_say_and_stay_it() {
     started.sort_unstable();
     assert_eq!(started, ["node-1", "node-2"]);
     assert_eq!(healed.nodes, status.nodes);
-    assert_eq!(
-        ssh_to(&healed.inventory().nodes[2], "cat /proc/1/comm; sudo -n id -u"),
-        "systemd\n0\n"
-    );
+    for node in &healed.inventory().nodes[1..] {
+        assert_eq!(ssh_to(node, "cat /proc/1/comm; sudo -n id -u"), "systemd\n0\n");
+        assert_eq!(ssh_to(node, "systemctl is-system-running --wait"), "running\n");
+    }
 }
 
-/// Prints the engine's labels as soon as it answers.
-const ANSWERED: &str = "for try in $(seq 300); do docker info >/dev/null 2>&1 && break; sleep 0.1; done; \
-    docker info --format '{{.Labels}}' 2>/dev/null";
+async fn each_reads_its_options_where_it_should(status: &PlaygroundStatus) {
+    let [sysvinit, systemd, docker_ce] = all_facts(status).await;
+    let inits = [sysvinit.init, systemd.init, docker_ce.init];
+    assert_eq!(inits, [InitSystem::Sysvinit, InitSystem::Systemd, InitSystem::Systemd]);
+    assert_eq!(sysvinit.engine_options.source, OptionsSource::DefaultsFile);
+    assert_eq!(systemd.engine_options.source, OptionsSource::DefaultsFile);
+    let (path, exec_start) = unit(&docker_ce);
+    assert!(path.ends_with("/lib/systemd/system/docker.service"), "{path}");
+    assert_eq!(
+        exec_start,
+        "/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock"
+    );
 
-/// Says whether the engine's own words are where this init keeps them.
-const ENGINE_LOG: &str = "if [ -d /run/systemd/system ]; then sudo journalctl -u docker --no-pager; \
-    else cat /var/log/docker.log; fi | grep -q 'API listen on' && echo yes";
+    let drop_in = format!(
+        "cd /etc/systemd/system && sudo mkdir docker.service.d && \
+         printf '{DROP_IN}' | sudo tee docker.service.d/own.conf && sudo systemctl daemon-reload"
+    );
+    ssh_to(&status.inventory().nodes[2], &drop_in);
+    let [.., docker_ce] = all_facts(status).await;
+    let (path, exec_start) = unit(&docker_ce);
+    assert!(path.ends_with("/lib/systemd/system/docker.service"), "{path}");
+    assert_eq!(exec_start, "/usr/sbin/dockerd -H fd:// --label c=d");
+}
+
+/// A drop-in whose command goes on in a second line.
+const DROP_IN: &str = r"[Service]\nExecStart=\nExecStart=/usr/sbin/dockerd -H fd:// \\\n    --label c=d\n";
+
+fn unit(facts: &Facts) -> (&str, &str) {
+    match &facts.engine_options.source {
+        OptionsSource::Unit { path, exec_start } => (path, exec_start),
+        other => panic!("docker-ce's unit reads no file, yet the source of its options is {other:?}"),
+    }
+}
 
 async fn all_facts(status: &PlaygroundStatus) -> [Facts; 3] {
     let control = ControlDirectory::create().unwrap();
@@ -243,3 +238,22 @@ async fn all_facts(status: &PlaygroundStatus) -> [Facts; 3] {
     }
     found.try_into().unwrap()
 }
+
+/// Puts the same line in the same file of every node: those whose engine reads it have its label after a restart.
+fn each_restarts_its_engine(status: &PlaygroundStatus) {
+    let restart = "echo 'DOCKER_OPTS=\"--label a=b\"' | sudo tee -a /etc/default/docker && sudo service docker restart";
+    for (node, labels) in status.inventory().nodes.iter().zip(["[a=b]", "[a=b]", "[c=d]"]) {
+        ssh_to(node, restart);
+        assert_eq!(ssh_to(node, LABELS), format!("{labels}\n"), "{}", node.name);
+        assert_eq!(ssh_to(node, "docker run --rm debian:bookworm echo ran"), "ran\n");
+        assert_eq!(ssh_to(node, ENGINE_LOG), "yes\n", "{}", node.name);
+    }
+}
+
+/// Prints the engine's labels as soon as it answers.
+const LABELS: &str = "for try in $(seq 300); do docker info >/dev/null 2>&1 && break; sleep 0.1; done; \
+    docker info --format '{{.Labels}}' 2>/dev/null";
+
+/// Says yes where the engine's own words are where this init keeps them.
+const ENGINE_LOG: &str = "if [ -d /run/systemd/system ]; then sudo journalctl -u docker --no-pager; \
+    else cat /var/log/docker.log; fi | grep -q 'API listen on' && echo yes";

@@ -16,7 +16,7 @@ use labctl::node::{
     Command, ControlDirectory, Ending, ExecId, ExecRequest, FileWrite, Look, NodeErrorKind, OutputSink, SshNode,
     SshOptions, Stream, Transport,
 };
-use labctl::playground::Playground;
+use labctl::playground::{NodeInit, Playground};
 use labctl::probe::{facts, observe};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 struct Bench {
     control: ControlDirectory,
     node: Node,
+    init: NodeInit,
 }
 
 impl Bench {
@@ -39,6 +40,7 @@ impl Bench {
         Some(Self {
             control: ControlDirectory::create().unwrap(),
             node: status.inventory().nodes[0].clone(),
+            init: status.nodes[0].init,
         })
     }
 
@@ -170,10 +172,21 @@ async fn facts_are_gathered() {
     eprintln!("{facts:#?}");
     assert_eq!(facts.login.user, node.account().user);
     assert!(facts.login.root && facts.login.may_use_engine);
-    assert_eq!(facts.init, InitSystem::Sysvinit);
+    let (init, reads_defaults) = match bench.init {
+        NodeInit::Sysvinit => (InitSystem::Sysvinit, true),
+        NodeInit::Systemd => (InitSystem::Systemd, true),
+        NodeInit::DockerCe => (InitSystem::Systemd, false),
+    };
+    assert_eq!(facts.init, init);
     assert_eq!(facts.os.id, "debian");
     assert!(facts.engine.is_some() && facts.compose.is_some() && facts.tools.git.is_some());
-    assert_eq!(facts.engine_options.source, OptionsSource::DefaultsFile);
+    let source = &facts.engine_options.source;
+    assert_eq!(*source == OptionsSource::DefaultsFile, reads_defaults, "{source:?}");
+    assert_eq!(
+        matches!(source, OptionsSource::Unit { .. }),
+        !reads_defaults,
+        "{source:?}"
+    );
     assert!(facts.engine_options.running.iter().any(|word| word.contains("dockerd")));
     assert!(facts.free_disk.is_some() && facts.instances.is_some() && facts.docker_host.is_none());
 }

@@ -64,6 +64,8 @@ fn the_version_is_that_of_the_package() {
 #[case("unknown_shell", &["completions", "tcsh"])]
 #[case("two_addresses", &["inventory", "init", "10.0.0.1", "10.0.0.2"])]
 #[case("show_nothing", &["show"])]
+#[case("unknown_init", &["playground", "up", "--init", "systemd,upstart"])]
+#[case("two_inits", &["playground", "up", "--init", "systemd,docker-ce"])]
 fn wrong_usage_is_told_by_name(#[case] name: &str, #[case] arguments: &[&str]) {
     assert_says!(name, Bench::new(), arguments);
 }
