@@ -35,7 +35,7 @@ pub(super) async fn observe_http(transport: &dyn Transport, probe: &HttpProbe) -
     })
 }
 
-async fn exchange(stream: UnixStream, probe: &HttpProbe) -> Result<HttpSeen, String> {
+pub(super) async fn exchange(stream: UnixStream, probe: &HttpProbe) -> Result<HttpSeen, String> {
     let refused = |error: hyper::Error| {
         // A tunnel to a closed port is accepted here and ends at once.
         let ended = error.is_incomplete_message() || error.is_closed() || error.is_canceled();

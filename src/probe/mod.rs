@@ -4,6 +4,7 @@
 //! "no". Nothing here changes anything on a node.
 
 mod command;
+mod commits;
 mod engine;
 mod facts;
 mod facts_script;
@@ -11,5 +12,6 @@ mod file;
 mod http;
 mod observe;
 
+pub use commits::committed_from;
 pub use facts::facts;
 pub use observe::observe;

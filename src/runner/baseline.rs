@@ -18,6 +18,8 @@ pub(super) struct EngineContents {
     pub(super) images: Vec<ImageSeen>,
     pub(super) networks: Vec<NetworkSeen>,
     pub(super) volumes: Vec<VolumeSeen>,
+    /// The containers that images were committed from, by the image's id, where somebody asked for them.
+    pub(super) commits: BTreeMap<String, String>,
 }
 
 /// Returns the paths that `plan` touches, by node.
@@ -61,6 +63,7 @@ pub(super) async fn engine_contents(transport: &dyn Transport) -> Result<EngineC
         images: Vec::new(),
         networks: Vec::new(),
         volumes: Vec::new(),
+        commits: BTreeMap::new(),
     };
     let probes = [
         Probe::Containers {

@@ -3,9 +3,11 @@
 use crate::domain::Ending;
 use crate::node::{NodeError, NodeErrorKind, Transport, Tunnel};
 use bollard::errors::Error as DockerError;
+use bollard::models::ContainerStateStatusEnum;
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ImportImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-    RemoveImageOptionsBuilder, RemoveVolumeOptions, StartContainerOptions, TagImageOptionsBuilder,
+    CreateImageOptionsBuilder, ImportImageOptionsBuilder, InspectContainerOptions, KillContainerOptions,
+    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, RemoveVolumeOptions,
+    StartContainerOptions, TagImageOptionsBuilder,
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::TryStreamExt;
@@ -154,6 +156,27 @@ impl Engine {
     /// Says whether containers live on while the engine restarts.
     pub(super) async fn keeps_containers_alive(&self) -> Result<bool, EngineFault> {
         Ok(self.docker.info().await?.live_restore_enabled.unwrap_or(false))
+    }
+
+    /// Kills what runs in a container; one that has ended or is gone needs no killing.
+    pub(super) async fn kill_container(&self, id: &str) -> Result<(), EngineFault> {
+        match self.docker.kill_container(id, None::<KillContainerOptions>).await {
+            Err(DockerError::DockerResponseServerError {
+                status_code: 404 | 409, ..
+            }) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    /// Says whether a container is there whose command has ended with status 0.
+    pub(super) async fn has_ended_well(&self, id: &str) -> Result<bool, EngineFault> {
+        match self.docker.inspect_container(id, None::<InspectContainerOptions>).await {
+            Ok(container) => Ok(container.state.is_some_and(|state| {
+                state.status == Some(ContainerStateStatusEnum::EXITED) && state.exit_code == Some(0)
+            })),
+            Err(DockerError::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Removes a container, running or not, with its anonymous volumes.

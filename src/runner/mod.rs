@@ -5,6 +5,7 @@
 
 mod action;
 mod baseline;
+mod builds;
 mod checks;
 mod dispatcher;
 mod engine;

@@ -1,6 +1,6 @@
 //! What proves that something on a node is ours: a Compose project of the lab, a name or reference that a step gave it, an
-//! id that a step's command printed, a layer between such an image and the baseline. Having appeared meanwhile proves
-//! nothing.
+//! id that a step's command printed, what was committed from such a container, a layer between such an image and the
+//! baseline. Having appeared meanwhile proves nothing.
 
 use super::baseline::EngineContents;
 use crate::domain::{Baseline, ContainerSeen, Difference, ImageSeen, Undo, familiar_reference};
@@ -93,8 +93,22 @@ impl Proofs {
             .collect()
     }
 
+    /// Returns the containers whose ids were printed by a step's command, and which nothing else gave a name or a project:
+    /// those of its builds.
+    pub(super) fn containers_of_builds<'a>(
+        &self,
+        contents: &'a EngineContents,
+        baseline: &Baseline,
+    ) -> Vec<&'a ContainerSeen> {
+        let containers = contents.containers.iter();
+        containers
+            .filter(|container| self.was_printed(&container.id) && !baseline.containers.contains_key(&container.id))
+            .filter(|container| container.project().is_none() && !self.containers.contains(&container.name))
+            .collect()
+    }
+
     /// Returns the ids of the images that are ours, none of them in the baseline: named by a step or printed by its
-    /// command, made of our own program, the untagged layers below those, and what was built on our untagged layers. What a
+    /// command, committed from a container that it printed, made of our own program, the untagged layers below those, and what was built on our untagged layers. What a
     /// stranger's image stands on is not ours to take away.
     pub(super) fn images(&self, contents: &EngineContents, baseline: &Baseline) -> BTreeSet<String> {
         let new: BTreeMap<&str, &ImageSeen> = contents
@@ -104,8 +118,13 @@ impl Proofs {
             .filter(|image| image.tags.iter().all(|tag| self.references.contains(tag)))
             .map(|image| (image.id.as_str(), image))
             .collect();
+        // A client that is killed is told of a layer's container, and no more of the layer.
+        let is_commit_of_ours = |id: &String| contents.commits.get(id).is_some_and(|from| self.was_printed(from));
         let is_proven = |image: &ImageSeen| {
-            !image.tags.is_empty() || self.was_printed(&image.id) || image.labels.contains_key(SERVICE_LABEL)
+            !image.tags.is_empty()
+                || self.was_printed(&image.id)
+                || is_commit_of_ours(&image.id)
+                || image.labels.contains_key(SERVICE_LABEL)
         };
         let mut ours: BTreeSet<String> = new
             .values()

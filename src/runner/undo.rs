@@ -1,6 +1,7 @@
 //! Takes steps back, goes on past what fails, and proves that nothing is left.
 
-use super::baseline::{EngineContents, as_baseline, engine_contents, files_again};
+use super::baseline::{EngineContents, as_baseline, files_again};
+use super::builds::{contents_with_commits, let_commits_end};
 use super::engine::{Engine, EngineFault};
 use super::engine_hand::{EngineHand, running_words};
 use super::executor::Done;
@@ -69,7 +70,8 @@ impl<'a> Undoing<'a> {
     }
 
     async fn contents(&self) -> Result<EngineContents, String> {
-        engine_contents(self.transport).await.map_err(|error| error.to_string())
+        let looked = contents_with_commits(self.transport, &self.baseline).await;
+        looked.map_err(|error| error.to_string())
     }
 
     async fn undo(&mut self, undo: &Undo, number: usize) -> Result<(), String> {
@@ -185,6 +187,7 @@ impl<'a> Undoing<'a> {
     /// Removes the containers that are ours, with what Compose made beside them.
     async fn remove_containers(&mut self) -> Result<(), String> {
         let proofs = self.proofs().await?;
+        let_commits_end(self.transport, &proofs, &self.baseline, &self.shared.stop).await?;
         let contents = self.contents().await?;
         let engine = self.engine().await?;
         let volumes = proofs.volumes(&contents, &self.baseline);
@@ -208,6 +211,7 @@ impl<'a> Undoing<'a> {
     async fn remove_images(&mut self, references: &[String]) -> Result<(), String> {
         let engine = self.engine().await?;
         let mut proofs = self.proofs().await?;
+        let_commits_end(self.transport, &proofs, &self.baseline, &self.shared.stop).await?;
         // A tag that is taken away was the proof for its image and the layers below, so what is ours is noted down before.
         proofs.remember(proofs.images(&self.contents().await?, &self.baseline));
         let mut refused = BTreeSet::new();

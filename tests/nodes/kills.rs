@@ -1,6 +1,6 @@
 //! labctl is killed, as nothing can be caught, and another one takes everything back.
 
-use crate::harness::{Bench, bench};
+use crate::harness::{Bench, Node, bench};
 use std::time::Duration;
 
 const RUN: [&str; 4] = ["run", "lab2", "--task", "task1"];
@@ -58,6 +58,56 @@ fn a_run_killed_while_the_engine_builds_is_cleaned_up() {
         node.holds("test -n \"$(docker ps -q)\"").then_some(())
     });
     run.kill();
+    bench.clean_up_to_the_snapshot();
+}
+
+/// Kills a run in the moment in which the engine keeps what the first command of a Dockerfile made as a layer.
+fn kill_in_the_first_commit(bench: &Bench) {
+    let lab = bench.lab("builds");
+    let mut run = bench.start_json(&["run", &lab]);
+    run.wait_for_step("step_started", "build");
+    let node = &bench.nodes[0];
+    crate::harness::wait_for("the command has ended", Duration::from_secs(60), || {
+        node.holds("test -n \"$(docker ps -aq --filter status=exited)\"")
+            .then_some(())
+    });
+    run.kill();
+    let layers = node.root("docker images --all --quiet --filter dangling=true");
+    assert_eq!(
+        layers, "",
+        "the layer is there already: it must be larger for this test"
+    );
+}
+
+/// Waits until the engine has nothing in hand any more, whoever asked for it.
+fn wait_for_the_engine(node: &Node) {
+    crate::harness::wait_for("the engine keeps no layer any more", Duration::from_secs(60), || {
+        node.holds("test -z \"$(ls -A /var/lib/docker/image/*/layerdb/tmp)\"")
+            .then_some(())
+    });
+}
+
+#[test]
+fn nothing_comes_after_the_cleanup_of_a_run_killed_while_the_engine_keeps_a_layer() {
+    let Some(bench) = bench() else { return };
+    kill_in_the_first_commit(&bench);
+    bench.labctl(&["cleanup"]).assert_exit(0);
+    wait_for_the_engine(&bench.nodes[0]);
+    bench.assert_nodes_as_before();
+}
+
+#[test]
+fn a_layer_whose_id_nobody_was_told_is_cleaned_up() {
+    let Some(bench) = bench() else { return };
+    kill_in_the_first_commit(&bench);
+    // The next run ends the client of the build that goes on, and is killed, too.
+    let mut run = bench.start_json(&["run", &bench.lab("builds")]);
+    run.wait_for_step("step_started", "dockerfile");
+    run.kill();
+    let node = &bench.nodes[0];
+    wait_for_the_engine(node);
+    let layers = node.root("docker images --all --quiet --filter dangling=true");
+    assert_ne!(layers, "", "the engine did not keep the layer");
     bench.clean_up_to_the_snapshot();
 }
 
