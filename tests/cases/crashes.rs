@@ -82,6 +82,7 @@ fn up(engine: &mut Contents) {
         name: "web_1".to_owned(),
         image: image_id("1b"),
         running: true,
+        status: 0,
         labels: of_project("web"),
         volumes: vec![id("ad"), "web_data".to_owned()],
     });

@@ -11,6 +11,8 @@ pub struct Container {
     pub name: String,
     pub image: String,
     pub running: bool,
+    /// What it ended with.
+    pub status: i64,
     pub labels: Labels,
     pub volumes: Vec<String>,
 }
@@ -20,6 +22,21 @@ pub struct Image {
     pub id: String,
     pub tags: BTreeSet<String>,
     pub parent: Option<String>,
+    /// The container it was committed from.
+    pub container: Option<String>,
+}
+
+/// A layer that the engine is about to keep, whoever else does what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// The container it is kept from, which the builder removes then.
+    pub container: String,
+    /// The id it will have.
+    pub image: String,
+    /// The image below it.
+    pub parent: String,
+    /// How many looks at the containers come before.
+    pub looks: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,6 +53,8 @@ pub struct Contents {
     pub images: Vec<Image>,
     pub networks: BTreeMap<String, Labels>,
     pub volumes: Vec<Volume>,
+    /// What the engine has in hand.
+    pub commits: Vec<Commit>,
     /// What can be pulled: an image's id by reference.
     pub registry: BTreeMap<String, String>,
     /// Things that are refused: part of a request's line, and what is said.
@@ -80,7 +99,29 @@ impl Contents {
             id: id.to_owned(),
             tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
             parent: parent.map(str::to_owned),
+            container: None,
         });
+    }
+
+    /// Adds the layer `id` that was kept from `container`.
+    pub fn layer(&mut self, id: &str, parent: &str, container: &str) {
+        self.image(id, &[], Some(parent));
+        if let Some(image) = self.images.iter_mut().find(|image| image.id == id) {
+            image.container = Some(container.to_owned());
+        }
+    }
+
+    /// Goes on with what the engine has in hand.
+    pub fn work(&mut self) {
+        for mut commit in std::mem::take(&mut self.commits) {
+            if commit.looks == 0 {
+                self.layer(&commit.image, &commit.parent, &commit.container);
+                self.containers.retain(|container| container.id != commit.container);
+            } else {
+                commit.looks -= 1;
+                self.commits.push(commit);
+            }
+        }
     }
 
     pub fn tagged(&self, tag: &str) -> Option<&Image> {
@@ -119,7 +160,10 @@ impl Contents {
                 json!({ "Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12" }),
             ),
             ("GET", "/info") => (200, json!({ "Name": "fake", "Labels": [] })),
-            ("GET", "/containers/json") => (200, self.containers.iter().map(container_json).collect()),
+            ("GET", "/containers/json") => {
+                self.work();
+                (200, self.containers.iter().map(container_json).collect())
+            }
             ("GET", "/images/json") => (200, self.images.iter().map(image_json).collect()),
             ("GET", "/networks") => (200, self.networks.iter().map(network_json).collect()),
             ("GET", "/volumes") => {
@@ -129,9 +173,13 @@ impl Contents {
             ("GET", _) if path.starts_with("/images/") && path.ends_with("/json") => {
                 let name = &path["/images/".len()..path.len() - "/json".len()];
                 match self.find(name) {
-                    Some(image) => (200, json!({ "Id": image.id })),
+                    Some(image) => (200, json!({ "Id": image.id, "Container": image.container })),
                     None => no(404, format!("No such image: {name}")),
                 }
+            }
+            (_, path) if path.starts_with("/containers/") && method != "DELETE" => {
+                let (id, what) = path["/containers/".len()..].split_once('/').unwrap();
+                self.container_request(id, what)
             }
             ("POST", "/images/create") => self.pull(&format!("{}:{}", of("fromImage"), of("tag"))),
             ("POST", "/images/load") => self.load(body),
@@ -182,6 +230,27 @@ impl Contents {
         self.images
             .iter()
             .find(|image| image.tags.contains(reference) || digits(&image.id) == digits(reference))
+    }
+
+    fn container_request(&mut self, id: &str, what: &str) -> Answer {
+        let Some(container) = self.containers.iter_mut().find(|container| container.id == id) else {
+            return no(404, format!("No such container: {id}"));
+        };
+        match what {
+            "kill" if container.running => {
+                (container.running, container.status) = (false, 137);
+                done()
+            }
+            "kill" => no(409, format!("Container {id} is not running")),
+            "json" => {
+                let state = if container.running { "running" } else { "exited" };
+                (
+                    200,
+                    json!({ "Id": id, "State": { "Status": state, "ExitCode": container.status } }),
+                )
+            }
+            _ => no(404, "page not found"),
+        }
     }
 
     fn remove_container(&mut self, id: &str, force: bool, volumes: bool) -> Answer {

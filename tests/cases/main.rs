@@ -4,6 +4,7 @@
 //! after every event. What ssh, sshd and the Docker Engine do is tested where they are real.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod builds;
 mod checks;
 mod clock;
 mod crashes;

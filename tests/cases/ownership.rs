@@ -9,7 +9,7 @@ use labctl::node::fake::FakeAnswer;
 use std::time::Duration;
 
 /// Does `work` to the engine when `command` is executed, which prints `printed`.
-fn when(machine: &Machine, command: &'static str, printed: String, work: fn(&mut super::engine::Contents)) {
+pub fn when(machine: &Machine, command: &'static str, printed: String, work: fn(&mut super::engine::Contents)) {
     let engine = machine.engine.table();
     machine.fake.answer_with(move |text| {
         (text == command).then(|| {
@@ -19,7 +19,7 @@ fn when(machine: &Machine, command: &'static str, printed: String, work: fn(&mut
     });
 }
 
-fn compared(ran: &Ran) -> (Vec<Difference>, Vec<Difference>) {
+pub fn compared(ran: &Ran) -> (Vec<Difference>, Vec<Difference>) {
     let at = ran.position(|kind| matches!(kind, EventKind::BaselineCompared { .. }));
     match &ran.events[at].kind {
         EventKind::BaselineCompared { ours, others, .. } => (ours.clone(), others.clone()),
@@ -27,7 +27,7 @@ fn compared(ran: &Ran) -> (Vec<Difference>, Vec<Difference>) {
     }
 }
 
-fn is_clean(stage: &Stage, ran: &Ran) -> bool {
+pub fn is_clean(stage: &Stage, ran: &Ran) -> bool {
     ran.outcome("compare-baseline@node-0") == Outcome::Passed && !stage.state().owes_anything()
 }
 
@@ -153,7 +153,7 @@ async fn an_image_that_cannot_go_keeps_no_other_name_from_going_back() {
     assert_eq!(tagged, Some(image_id("0b")));
 }
 
-fn builds() -> super::labs::Written {
+pub fn builds() -> super::labs::Written {
     step("build", "node-0", "build web").undo(UndoText::Images(vec![text("web")]))
 }
 
@@ -168,7 +168,7 @@ fn printed(ids: &[&str]) -> String {
         .collect()
 }
 
-fn stranger(name: &str, digits: &str, image: &str) -> Container {
+pub fn stranger(name: &str, digits: &str, image: &str) -> Container {
     Container {
         id: id(digits),
         name: name.to_owned(),
