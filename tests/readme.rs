@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// What needs neither nodes nor an engine.
-const OFFLINE: [&str; 4] = ["--help", "list", "show", "status"];
+const OFFLINE: [&str; 5] = ["--help", "list", "show", "images", "status"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

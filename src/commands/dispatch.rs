@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::session::Session;
-use super::{cleanup, inventory, listing, playground, run, ssh, status, verify};
+use super::{cleanup, inventory, listing, own_images, playground, run, ssh, status, verify};
 use crate::cli::{self, Cli, Verb};
 use crate::exit::Exit;
 use crate::services;
@@ -41,6 +41,7 @@ async fn carry_out_verb(session: &Session, verb: &Verb) -> Result<Exit, Failure>
         Verb::Show(options) => listing::show(session, options),
         Verb::Inventory(what) => inventory::inventory(session, what).await,
         Verb::Playground(what) => playground::playground(session, what).await,
+        Verb::Images(what) => own_images::images(session, what).await,
         Verb::Ssh(options) => ssh::ssh(session, options).await,
         Verb::Completions { shell } => completions(session, *shell),
         Verb::Service { .. } => Ok(Exit::Success),

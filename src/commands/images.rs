@@ -2,13 +2,16 @@
 
 use crate::images::{ImageId, ImageSpec, OwnImage, Program, write};
 use crate::runner::StandInImages;
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Makes images from the binary that is running, which is read once.
 #[derive(Default)]
 pub(super) struct BinaryImages {
     program: OnceLock<Program>,
+    /// The ids found out so far, by service: to find one out is to hash the binary.
+    ids: Mutex<BTreeMap<String, String>>,
 }
 
 impl BinaryImages {
@@ -30,9 +33,14 @@ fn spec(service: &str, tag: &str) -> io::Result<ImageSpec> {
 
 impl StandInImages for BinaryImages {
     fn id(&self, service: &str) -> io::Result<String> {
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(id) = ids.get(service) {
+            return Ok(id.clone());
+        }
         // The name is no part of what is hashed.
-        let id = ImageId::of(self.program()?, &spec(service, service)?)?;
-        Ok(id.to_string())
+        let id = ImageId::of(self.program()?, &spec(service, service)?)?.to_string();
+        ids.insert(service.to_owned(), id.clone());
+        Ok(id)
     }
 
     fn archive(&self, service: &str, tag: &str) -> io::Result<Vec<u8>> {

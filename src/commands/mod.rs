@@ -10,6 +10,7 @@ mod interrupts;
 mod inventory;
 mod listing;
 mod opening;
+mod own_images;
 mod playground;
 mod recover;
 mod run;

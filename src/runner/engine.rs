@@ -18,7 +18,7 @@ const EXCHANGE: u64 = 120;
 
 /// Why the engine did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum EngineFault {
+pub enum EngineFault {
     /// It answered, and refused.
     #[error("{0}")]
     Refused(String),
@@ -117,6 +117,15 @@ impl Engine {
         match self.docker.inspect_image(reference).await {
             Ok(image) => Ok(image.id),
             Err(DockerError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Says whether the image `id` is there and has no name.
+    pub(super) async fn is_nameless(&self, id: &str) -> Result<bool, EngineFault> {
+        match self.docker.inspect_image(id).await {
+            Ok(image) => Ok(image.repo_tags.unwrap_or_default().is_empty()),
+            Err(DockerError::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

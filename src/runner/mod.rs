@@ -14,6 +14,7 @@ mod engine_options;
 mod executor;
 mod notices;
 mod output;
+mod own_image;
 mod ownership;
 mod provide;
 mod reports;
@@ -25,6 +26,8 @@ mod undo_files;
 mod undo_steps;
 
 pub use dispatcher::{RunError, RunSummary, carry_out};
+pub use engine::EngineFault;
 pub use notices::{NoticeReceiver, NoticeSender, notice_channel};
+pub use own_image::{Brought, bring_own_image};
 pub use shared::{NodeAccess, Run};
 pub use stand_in::StandInImages;

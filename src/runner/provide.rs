@@ -7,8 +7,8 @@ use super::action::Scene;
 use super::baseline::engine_contents;
 use super::engine::{Engine, EngineFault};
 use super::output::StepOutput;
+use super::own_image::OwnImage;
 use crate::domain::{Ending, Text, familiar_reference};
-use std::sync::Arc;
 use tokio::time::timeout;
 
 /// What is to be provided.
@@ -119,23 +119,18 @@ impl Scene<'_> {
         image: &str,
         output: &mut StepOutput,
     ) -> Result<(), EngineFault> {
-        let images = Arc::clone(&self.shared.images);
-        let made = service.to_owned();
-        let id = off_the_loop(move || images.id(&made)).await?;
+        let own = OwnImage {
+            images: &self.shared.images,
+            service,
+            reference: image,
+        };
+        let id = own.id().await?;
         if engine.image_id(image).await?.as_deref() == Some(&id) {
             output.say(&format!("{image} is there already: {id}"));
             return Ok(());
         }
         self.free(engine, image).await?;
-        if engine.image_id(&id).await?.is_some() {
-            engine.tag(&id, image).await?;
-        } else {
-            let images = Arc::clone(&self.shared.images);
-            let (made, tag) = (service.to_owned(), image.to_owned());
-            engine
-                .load(off_the_loop(move || images.archive(&made, &tag)).await?)
-                .await?;
-        }
+        own.put(engine, &id).await?;
         output.say(&format!("{image} was made of the labctl binary: {id}"));
         Ok(())
     }
@@ -166,16 +161,4 @@ impl Scene<'_> {
 
 fn is_same(one: &str, other: &str) -> bool {
     familiar_reference(one) == familiar_reference(other)
-}
-
-/// Does `work`, which reads and hashes the whole binary, where it holds nothing else up.
-async fn off_the_loop<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> Result<T, EngineFault> {
-    let refused = |reason: String| EngineFault::Refused(format!("the image could not be made: {reason}"));
-    match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(made)) => Ok(made),
-        Ok(Err(error)) => Err(refused(error.to_string())),
-        Err(error) => Err(refused(error.to_string())),
-    }
 }

@@ -19,6 +19,10 @@ use rstest::rstest;
 #[case("help_playground", &["playground", "--help"])]
 #[case("help_playground_up", &["playground", "up", "--help"])]
 #[case("help_playground_ssh", &["playground", "ssh", "--help"])]
+#[case("help_images", &["images", "--help"])]
+#[case("help_images_list", &["images", "list", "--help"])]
+#[case("help_images_build", &["images", "build", "--help"])]
+#[case("help_images_load", &["images", "load", "--help"])]
 #[case("help_ssh", &["ssh", "--help"])]
 #[case("help_completions", &["completions", "--help"])]
 fn help_has_one_sentence_an_option_and_examples(#[case] name: &str, #[case] arguments: &[&str]) {

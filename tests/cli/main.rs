@@ -13,6 +13,7 @@ mod bad_selections;
 mod bench;
 mod engine;
 mod help;
+mod images;
 mod instances;
 mod listings;
 mod nodes;

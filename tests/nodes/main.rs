@@ -12,6 +12,7 @@ mod harness;
 mod commands;
 mod disks;
 mod engine_options;
+mod images;
 mod kills;
 mod reach;
 mod secrets;

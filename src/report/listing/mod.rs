@@ -1,5 +1,6 @@
 //! What is printed at once: plans, states and tables, as text.
 
+mod images;
 mod inventory;
 mod labs;
 mod plan;
@@ -7,6 +8,7 @@ mod playground;
 mod run;
 mod status;
 
+pub use images::{ImageRow, LoadEnd, LoadedImage, LoadedRow, images_listing, loaded_listing};
 pub use inventory::{FoundOnNode, InventoryRow, inventory_check_listing};
 pub use labs::{LabRow, LabView, TaskView, VariableView, lab_listing, labs_listing};
 pub use plan::plan_listing;

@@ -5,9 +5,9 @@ use crate::domain::{
     InitSystem, InstanceId, LoginFacts, Notice, OptionsSource, OsFacts, State, ToolFacts, Work,
 };
 use crate::report::{
-    FoundOnNode, InventoryRow, LabRow, LabView, PlaygroundRow, StatusView, Style, TaskView, VariableView,
-    cleanup_listing, inventory_check_listing, lab_listing, labs_listing, plan_listing, playground_listing,
-    status_listing, verify_listing,
+    FoundOnNode, ImageRow, InventoryRow, LabRow, LabView, LoadEnd, LoadedImage, LoadedRow, PlaygroundRow, StatusView,
+    Style, TaskView, VariableView, cleanup_listing, images_listing, inventory_check_listing, lab_listing, labs_listing,
+    loaded_listing, plan_listing, playground_listing, status_listing, verify_listing,
 };
 
 const NARROW: Style = Style {
@@ -250,4 +250,59 @@ fn a_playground_is_listed_with_commands_to_copy() {
         &NARROW
     ));
     assert!(playground_listing(&[], &NARROW).contains("labctl playground up"));
+}
+
+#[test]
+fn images_show_their_ids_where_there_is_room() {
+    let row = |name: &str, size| ImageRow {
+        name: name.to_owned(),
+        reference: format!("labctl/{name}:1"),
+        purpose: "serves what its name says".to_owned(),
+        id: format!("sha256:{}", "0123456789abcdef".repeat(4)),
+        size,
+    };
+    let rows = [row("discovery", 12_345_678), row("swarm", 9_000_000)];
+    insta::assert_snapshot!(images_listing(&rows, &TERMINAL));
+    insta::assert_snapshot!(images_listing(&rows, &NARROW));
+}
+
+#[test]
+fn what_was_loaded_is_shown_with_what_takes_it_away_and_what_was_not_with_why() {
+    let image = |reference: &str, end| LoadedImage {
+        reference: reference.to_owned(),
+        end,
+    };
+    let nameless = Some(format!("sha256:{}", "0123456789abcdef".repeat(4)));
+    let fresh = || LoadEnd::Loaded { nameless: None };
+    let full = LoadEnd::Failed {
+        reason: "write /layer.tar: no space left on device".to_owned(),
+    };
+    let rows = [
+        vec![image("labctl/mongo:3.6", fresh()), image("labctl/swarm:1", fresh())],
+        vec![
+            image("labctl/mongo:3.6", LoadEnd::WasThere),
+            image("labctl/swarm:1", LoadEnd::Loaded { nameless }),
+        ],
+        vec![image("labctl/mongo:3.6", full)],
+    ];
+    let mut rows: Vec<LoadedRow> = ["node-0", "node-1", "node-2"]
+        .into_iter()
+        .zip(rows)
+        .map(|(name, images)| LoadedRow {
+            node: node(name),
+            images: Ok(images),
+        })
+        .collect();
+    rows.push(LoadedRow {
+        node: node("node-3"),
+        images: Err((
+            "cannot reach node-3".to_owned(),
+            Some("is sshd running there?".to_owned()),
+        )),
+    });
+    insta::assert_snapshot!(loaded_listing(&rows, &TERMINAL));
+    rows.truncate(2);
+    rows.remove(0);
+    rows[0].images = Ok(vec![image("labctl/mongo:3.6", LoadEnd::WasThere)]);
+    insta::assert_snapshot!(loaded_listing(&rows, &TERMINAL));
 }

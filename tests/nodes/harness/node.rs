@@ -73,6 +73,15 @@ impl Node {
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
+    /// Runs `script` as root, which reads `input`, and returns what it printed.
+    #[track_caller]
+    pub fn root_with(&self, script: &str, input: impl Into<Stdio>) -> String {
+        let script = format!("sudo -n sh -c {}", quoted(script));
+        let output = self.ssh().arg(script).stdin(input).output().unwrap();
+        assert!(output.status.success(), "{}: {output:?}", self.name);
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
     /// Says whether `script` returns 0 for root.
     pub fn holds(&self, script: &str) -> bool {
         self.try_root(script).status.success()
