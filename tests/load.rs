@@ -92,7 +92,7 @@ fn resolve_with(definition: &LabDefinition, inventory: &Inventory, vars: &[(&str
         .collect();
     let context = ResolveContext {
         instance: "lab2-test".into(),
-        inventory_places: None,
+        ..ResolveContext::default()
     };
     load::resolve(definition, inventory, &facts, &vars, &context)
 }
@@ -135,7 +135,7 @@ fn the_built_in_lab_is_right_for_every_compose() {
         let facts = definition.nodes().map(|node| (node.clone(), facts(flavour))).collect();
         let context = ResolveContext {
             instance: "lab2-test".into(),
-            inventory_places: None,
+            ..ResolveContext::default()
         };
         let lab = load::resolve(&definition, &inventory(), &facts, &BTreeMap::new(), &context);
         let lab = lab.unwrap_or_else(|faults| panic!("{}", render_diagnostics(&faults, false)));
@@ -409,6 +409,7 @@ fn what_the_lab_does_not_have_is_told_where_it_is_given() {
     let context = ResolveContext {
         instance: "x".into(),
         inventory_places: Some(places),
+        ..ResolveContext::default()
     };
     let vars = BTreeMap::from([("dockchat_repositry".to_owned(), "x".to_owned())]);
     let faults = load::validate(&definition, &inventory, &vars, &context).unwrap_err();

@@ -134,14 +134,20 @@ mod tests {
             &["dockerd", "-H", "fd://"][..],
             &["dockerd", "-p", "/var/run/docker.pid"],
         ] {
-            assert_eq!(changed_options(&options(&[], running), &Ours::default()), Vec::<String>::new());
+            assert_eq!(
+                changed_options(&options(&[], running), &Ours::default()),
+                Vec::<String>::new()
+            );
         }
     }
 
     #[test]
     fn what_the_instance_itself_set_counts_as_installed() {
         let line = "DOCKER_OPTS=\"-H tcp://10.0.0.2:2375\"";
-        let found = options(&[line], &["dockerd", "-H", "tcp://10.0.0.2:2375", "-H", "tcp://10.0.0.2:2376"]);
+        let found = options(
+            &[line],
+            &["dockerd", "-H", "tcp://10.0.0.2:2375", "-H", "tcp://10.0.0.2:2376"],
+        );
         let ours = Ours {
             option_lines: [line.to_owned()].into(),
             engine_options: ["tcp://10.0.0.2:2375".to_owned()].into(),

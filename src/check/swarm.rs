@@ -25,7 +25,10 @@ impl Listed {
     }
 
     fn is(&self, wanted: &SwarmNodeCheck) -> bool {
-        let host = self.address.rsplit_once(':').map_or(self.address.as_str(), |(host, _)| host);
+        let host = self
+            .address
+            .rsplit_once(':')
+            .map_or(self.address.as_str(), |(host, _)| host);
         wanted.known_as.iter().any(|name| name == host || *name == self.name)
     }
 
@@ -64,7 +67,10 @@ pub(super) fn evaluate_swarm(
         return Ok(told(false, format!("what answers on {place} is no Docker API")));
     };
     if !version.starts_with("swarm/") {
-        return Ok(told(false, format!("Docker Engine {version} answers on {place}, not Swarm")));
+        return Ok(told(
+            false,
+            format!("Docker Engine {version} answers on {place}, not Swarm"),
+        ));
     }
     let Some(listed) = info.as_ref().and_then(listed) else {
         return Ok(told(false, format!("{version} on {place} says nothing of its nodes")));
@@ -89,7 +95,11 @@ fn faults(wanted: &SwarmCheck, values: &Values, listed: &[Listed]) -> Result<Vec
         };
         if !found.is_healthy() {
             let status = found.status.as_deref().unwrap_or("not healthy");
-            let error = found.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+            let error = found
+                .error
+                .as_ref()
+                .map(|error| format!(": {error}"))
+                .unwrap_or_default();
             faults.push(format!("{} is {status}{error}", node.node));
             continue;
         }
@@ -117,7 +127,9 @@ fn parsed(seen: &HttpSeen) -> Option<Value> {
 
 /// Reads the nodes out of `/info`. Clients before API 1.22 are shown them where an engine shows its storage driver.
 fn listed(info: &Value) -> Option<Vec<Listed>> {
-    let pairs = ["SystemStatus", "DriverStatus"].iter().find_map(|key| info[key].as_array())?;
+    let pairs = ["SystemStatus", "DriverStatus"]
+        .iter()
+        .find_map(|key| info[key].as_array())?;
     let mut nodes: Vec<Listed> = Vec::new();
     let mut begun = false;
     for pair in pairs {
@@ -179,7 +191,14 @@ mod tests {
             json!(["  └ ID", "X"]),
             json!(["  └ Status", status]),
             json!(["  └ Labels", labels]),
-            json!(["  └ Error", if status == "Healthy" { "(none)" } else { "connection refused" }]),
+            json!([
+                "  └ Error",
+                if status == "Healthy" {
+                    "(none)"
+                } else {
+                    "connection refused"
+                }
+            ]),
         ]
     }
 
@@ -203,9 +222,19 @@ mod tests {
     }
 
     #[rstest]
-    #[case("10.0.0.1:2375", "Healthy", "environment=production", "node-1 has no label environment=staging")]
+    #[case(
+        "10.0.0.1:2375",
+        "Healthy",
+        "environment=production",
+        "node-1 has no label environment=staging"
+    )]
     #[case("10.0.0.1:2375", "Pending", "", "node-1 is Pending: connection refused")]
-    #[case("10.0.0.9:2375", "Healthy", "", "node-1 is not in the cluster; node-2 is not in the cluster")]
+    #[case(
+        "10.0.0.9:2375",
+        "Healthy",
+        "",
+        "node-1 is not in the cluster; node-2 is not in the cluster"
+    )]
     fn what_is_wrong_is_named(#[case] address: &str, #[case] status: &str, #[case] labels: &str, #[case] words: &str) {
         let verdict = judged(vec![node(" a", address, status, labels)]);
         assert!(!verdict.holds);
@@ -218,12 +247,20 @@ mod tests {
         let seen = [engine.clone(), engine];
         let verdict = evaluate_swarm(&wanted(), &Values::default(), &seen).unwrap();
         assert!(!verdict.holds);
-        assert_eq!(verdict.actual, "Docker Engine 20.10.24 answers on 127.0.0.1:3375, not Swarm");
+        assert_eq!(
+            verdict.actual,
+            "Docker Engine 20.10.24 answers on 127.0.0.1:3375, not Swarm"
+        );
     }
 
     #[test]
     fn a_manager_of_2015_shows_its_nodes_in_another_place_and_no_status() {
-        let status = json!([["\u{8}Role", "primary"], ["\u{8}Nodes", "1"], ["node-1", "10.0.0.1:2375"], [" └ Labels", "a=b"]]);
+        let status = json!([
+            ["\u{8}Role", "primary"],
+            ["\u{8}Nodes", "1"],
+            ["node-1", "10.0.0.1:2375"],
+            [" └ Labels", "a=b"]
+        ]);
         let nodes = listed(&json!({ "DriverStatus": status })).unwrap();
         assert_eq!(nodes.len(), 1);
         assert!(nodes[0].is_healthy());

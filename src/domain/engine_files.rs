@@ -264,16 +264,28 @@ mod tests {
 
     #[rstest]
     #[case("", "DOCKER_OPTS=\"{}\"\n")]
-    #[case("# a\n#DOCKER_OPTS=\"--dns 8.8.8.8\"\nX=1", "# a\n#DOCKER_OPTS=\"--dns 8.8.8.8\"\nDOCKER_OPTS=\"{}\"\nX=1")]
+    #[case(
+        "# a\n#DOCKER_OPTS=\"--dns 8.8.8.8\"\nX=1",
+        "# a\n#DOCKER_OPTS=\"--dns 8.8.8.8\"\nDOCKER_OPTS=\"{}\"\nX=1"
+    )]
     #[case("X=1", "X=1\nDOCKER_OPTS=\"{}\"\n")]
-    #[case("DOCKER_OPTS='--dns 1.1.1.1' # mine\r\nX=1\r\n", "DOCKER_OPTS='--dns 1.1.1.1 {}' # mine\r\nX=1\r\n")]
+    #[case(
+        "DOCKER_OPTS='--dns 1.1.1.1' # mine\r\nX=1\r\n",
+        "DOCKER_OPTS='--dns 1.1.1.1 {}' # mine\r\nX=1\r\n"
+    )]
     #[case("\texport DOCKER_OPTS=--icc=false", "\texport DOCKER_OPTS=\"--icc=false {}\"")]
     #[case("DOCKER_OPTS=\n", "DOCKER_OPTS=\"{}\"\n")]
     fn there_is_one_active_line_and_all_else_is_as_it_was(#[case] before: &str, #[case] after: &str) {
         let edited = edit_defaults(before.as_bytes(), &options()).unwrap();
-        assert_eq!(String::from_utf8(edited.content.clone()).unwrap(), after.replace("{}", WORDS));
+        assert_eq!(
+            String::from_utf8(edited.content.clone()).unwrap(),
+            after.replace("{}", WORDS)
+        );
         assert_eq!(edited.added, ["tcp://10.0.0.2:2375", "environment=staging"]);
-        assert_eq!(edit_defaults(&edited.content, &options()).unwrap().content, edited.content);
+        assert_eq!(
+            edit_defaults(&edited.content, &options()).unwrap().content,
+            edited.content
+        );
         let restored = restore_defaults(&edited.content, before.as_bytes(), &edited.line).unwrap();
         assert_eq!(String::from_utf8(restored).unwrap(), before);
     }

@@ -6,8 +6,7 @@ use super::read_lab::name;
 use super::read_step::{read_argv, read_mode, read_on};
 use super::suggest;
 use super::written::{
-    WrittenCheck, WrittenCheckKind, WrittenCommand, WrittenMatch, WrittenNumber, WrittenSwarmNode,
-    WrittenVerification,
+    WrittenCheck, WrittenCheckKind, WrittenCommand, WrittenMatch, WrittenNumber, WrittenSwarmNode, WrittenVerification,
 };
 use crate::domain::{NodeName, StepId, TaskId};
 use regex::RegexBuilder;

@@ -5,7 +5,8 @@ use super::fields::{self, Fields, Value};
 use super::read_check::{compile, read_checks};
 use super::read_lab::{identifier, is_identifier, name};
 use super::written::{
-    Template, WrittenAction, WrittenCapture, WrittenCommand, WrittenContent, WrittenEngineSettings, WrittenFile, WrittenStep, WrittenUndo,
+    Template, WrittenAction, WrittenCapture, WrittenCommand, WrittenContent, WrittenEngineSettings, WrittenFile,
+    WrittenStep, WrittenUndo,
 };
 use crate::domain::{CaptureFrom, StepId, WhenDone};
 use std::time::Duration;
@@ -317,7 +318,9 @@ fn read_engine_settings(value: &Value<'_>, faults: &mut Faults) -> Option<Writte
     let tls = fields.flag("tls", faults).map(Spanned::into_inner);
     fields.finish(faults);
     if hosts.is_empty() && labels.is_empty() {
-        let fault = faults.fault(value.span(), "this sets nothing").hint("use `hosts` or `labels`");
+        let fault = faults
+            .fault(value.span(), "this sets nothing")
+            .hint("use `hosts` or `labels`");
         faults.push(fault);
         return None;
     }

@@ -5,7 +5,9 @@ use super::template::{Purpose, Scope};
 use super::written::{
     Template, WrittenCheck, WrittenCheckKind, WrittenMatch, WrittenNumber, WrittenSwarmNode, WrittenTask,
 };
-use crate::domain::{Check, CheckKind, ContainersCheck, HttpCheck, NodeName, SwarmCheck, SwarmNodeCheck, Text, TextMatch};
+use crate::domain::{
+    Check, CheckKind, ContainersCheck, HttpCheck, NodeName, SwarmCheck, SwarmNodeCheck, Text, TextMatch,
+};
 use std::time::Duration;
 use toml::Spanned;
 

@@ -2,8 +2,8 @@
 
 use crate::domain::{Action, NodeName, PlannedStep};
 use crate::domain::{
-    Baseline, ContainerMark, ContainerSeen, DROP_IN_FILE, EngineAt, FileKind, FileMark, FileSeen, ImageSeen, NetworkSeen,
-    Observation, Plan, Probe, ProbeError, UndoText, VolumeSeen, Work,
+    Baseline, ContainerMark, ContainerSeen, DROP_IN_FILE, EngineAt, FileKind, FileMark, FileSeen, ImageSeen,
+    NetworkSeen, Observation, Plan, Probe, ProbeError, UndoText, VolumeSeen, Work,
 };
 use crate::node::Transport;
 use crate::probe::observe;

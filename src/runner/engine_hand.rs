@@ -11,8 +11,8 @@ use super::shared::Shared;
 use super::undo_files::{FileWork, file_work};
 use super::undo_steps::{Complaint, Heard, hex};
 use crate::domain::{
-    Command, Ending, EngineFileError, EngineOptionSet, EngineOptionsUndo, FileBefore, InitSystem, NodeName, Observation,
-    Probe, restore_defaults,
+    Command, Ending, EngineFileError, EngineOptionSet, EngineOptionsUndo, FileBefore, InitSystem, NodeName,
+    Observation, Probe, restore_defaults,
 };
 use crate::node::{ExecId, ExecRequest, FileWrite, Look, Transport};
 use crate::probe::observe;
@@ -202,7 +202,11 @@ impl<'a> EngineHand<'a> {
     /// Returns the ids of the containers that ran when the node's baseline was taken.
     fn ran_before(&self, node: &NodeName) -> BTreeSet<String> {
         let state = self.shared.state();
-        let containers = state.baselines.get(node).into_iter().flat_map(|baseline| &baseline.containers);
+        let containers = state
+            .baselines
+            .get(node)
+            .into_iter()
+            .flat_map(|baseline| &baseline.containers);
         let running = containers.filter(|(_, mark)| mark.running);
         running.map(|(id, _)| id.clone()).collect()
     }
@@ -210,7 +214,9 @@ impl<'a> EngineHand<'a> {
     /// Puts the file back; returns whether that was necessary.
     async fn restore_file(&mut self, undo: &EngineOptionsUndo) -> Result<bool, String> {
         let instance = self.shared.instance.as_ref();
-        let place = instance.map(|id| self.transport.instance_directory(id)).unwrap_or_default();
+        let place = instance
+            .map(|id| self.transport.instance_directory(id))
+            .unwrap_or_default();
         let ours = self.hashes(undo);
         let work = file_work(self.transport, &place, &undo.path, &undo.before, &ours).await?;
         match work {
@@ -248,7 +254,10 @@ impl<'a> EngineHand<'a> {
             return Ok(false);
         }
         self.write(&undo.path, &restored).await?;
-        let said = format!("{} was written to by somebody else; only the lab's options were taken out", undo.path);
+        let said = format!(
+            "{} was written to by somebody else; only the lab's options were taken out",
+            undo.path
+        );
         self.output.say(&said);
         Ok(true)
     }

@@ -80,7 +80,12 @@ pub(super) async fn judge_engine_change(
     let change = engine_change(transport, settings).await?;
     let options = match observe(transport, &Probe::EngineOptions).await? {
         Observation::EngineOptions(options) => options,
-        _ => return Err(Refusal::new("the node answered something that was not asked".to_owned(), None)),
+        _ => {
+            return Err(Refusal::new(
+                "the node answered something that was not asked".to_owned(),
+                None,
+            ));
+        }
     };
     let conflicts: Vec<&str> = settings
         .options
@@ -113,9 +118,20 @@ async fn is_done(transport: &dyn Transport, change: &EngineChange, running: &[St
 
 /// Refuses a restart by which containers would die that are not the lab's. The lab's own are started again.
 async fn refuse_foreign_containers(shared: &Shared, transport: &dyn Transport) -> Result<(), Refusal> {
-    let lost = |reason: String| Refusal::new(reason, Some("the engine must run before it gets other options".to_owned()));
-    let engine = Engine::connect(transport).await.map_err(|fault| lost(fault.to_string()))?;
-    if engine.keeps_containers_alive().await.map_err(|fault| lost(fault.to_string()))? {
+    let lost = |reason: String| {
+        Refusal::new(
+            reason,
+            Some("the engine must run before it gets other options".to_owned()),
+        )
+    };
+    let engine = Engine::connect(transport)
+        .await
+        .map_err(|fault| lost(fault.to_string()))?;
+    if engine
+        .keeps_containers_alive()
+        .await
+        .map_err(|fault| lost(fault.to_string()))?
+    {
         return Ok(());
     }
     let contents = super::baseline::engine_contents(transport).await?;
@@ -125,7 +141,11 @@ async fn refuse_foreign_containers(shared: &Shared, transport: &dyn Transport) -
         .containers
         .iter()
         .filter(|container| container.is_running())
-        .filter(|container| !container.project().is_some_and(|project| ours.projects.contains(project)))
+        .filter(|container| {
+            !container
+                .project()
+                .is_some_and(|project| ours.projects.contains(project))
+        })
         .filter(|container| !ours.containers.contains(&container.name))
         .map(|container| container.name.as_str())
         .collect();
@@ -147,7 +167,9 @@ impl Scene<'_> {
         output: &mut StepOutput,
     ) -> Result<Ending, Ending> {
         let failed = |reason: String| Ending::CouldNotStart { reason };
-        let change = engine_change(self.transport, settings).await.map_err(Refusal::into_ending)?;
+        let change = engine_change(self.transport, settings)
+            .await
+            .map_err(Refusal::into_ending)?;
         let running = running_words(self.transport).await.map_err(failed)?;
         let hash = hash_of(self.transport, change.path).await.map_err(failed)?;
         if hash == Some(sha256(&change.content)) && change.options.is_in(&running) {
@@ -171,7 +193,9 @@ impl Scene<'_> {
         let reason = match self.owed_options(&self.step.key.node, path) {
             Some(undo) => match hand.take_back(&undo).await {
                 Ok(()) => format!("{reason}\nit has its own options back and runs"),
-                Err(fault) => format!("{reason}\nits own options could not be put back: {fault}; `labctl cleanup` tries again"),
+                Err(fault) => {
+                    format!("{reason}\nits own options could not be put back: {fault}; `labctl cleanup` tries again")
+                }
             },
             None => reason,
         };
@@ -192,6 +216,10 @@ impl Scene<'_> {
 fn shown(change: &EngineChange) -> String {
     match &change.line {
         Some(line) => line.clone(),
-        None => String::from_utf8_lossy(&change.content).lines().last().unwrap_or_default().to_owned(),
+        None => String::from_utf8_lossy(&change.content)
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .to_owned(),
     }
 }

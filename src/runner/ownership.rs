@@ -44,7 +44,9 @@ impl Proofs {
                 }
                 // A file that others write to as well may differ for their sake.
                 Undo::RestoreEngineOptions(options) => {
-                    proofs.paths.extend(options.line.is_none().then(|| options.path.clone()));
+                    proofs
+                        .paths
+                        .extend(options.line.is_none().then(|| options.path.clone()));
                 }
                 Undo::RemovePrinted { .. } | Undo::RemoveEmptyDirectories { .. } | Undo::Run { .. } => {}
             }

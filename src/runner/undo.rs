@@ -114,9 +114,12 @@ impl<'a> Undoing<'a> {
         if owed.is_empty() || !is_down.await {
             return Ok(());
         }
-        self.output.say("the Docker Engine does not run: it gets its own options back first");
+        self.output
+            .say("the Docker Engine does not run: it gets its own options back first");
         for (number, undo) in owed.iter().rev().enumerate() {
-            let Undo::RestoreEngineOptions(options) = undo else { continue };
+            let Undo::RestoreEngineOptions(options) = undo else {
+                continue;
+            };
             let taken = self.engine_hand(&format!("revive-{number}")).take_back(options).await;
             if taken.is_ok() {
                 let step = self.step.key.clone();

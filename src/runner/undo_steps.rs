@@ -8,8 +8,8 @@ use super::output::StepOutput;
 use super::shared::Shared;
 use super::undo_files::{FileWork, directory_work, parents_work};
 use crate::domain::{
-    Action, Command, Ending, EngineOptionsUndo, EngineSettings, FileBefore, MissingValue, Outcome, PlannedStep, ProbeError, Text, Undo, UndoText, Values,
-    Work,
+    Action, Command, Ending, EngineOptionsUndo, EngineSettings, FileBefore, MissingValue, Outcome, PlannedStep,
+    ProbeError, Text, Undo, UndoText, Values, Work,
 };
 use crate::node::{ExecId, ExecRequest, Look, NodeError, OutputSink, Stream, Transport};
 use sha2::{Digest, Sha256};
@@ -139,7 +139,10 @@ impl Planner<'_> {
                 let references = references.iter().map(fill).collect::<Result<_, _>>()?;
                 let mut images = vec![Undo::RemoveImages { references }];
                 // Only a command prints what it makes on the way.
-                if matches!(self.step.work, Work::Action(Action::Run { .. } | Action::Compose { .. })) {
+                if matches!(
+                    self.step.work,
+                    Work::Action(Action::Run { .. } | Action::Compose { .. })
+                ) {
                     let exec = self.exec.to_owned();
                     images.push(Undo::RemovePrinted { exec });
                 }

@@ -110,6 +110,7 @@ async fn a_check_looks_where_it_is_told_to() {
 
 fn containers(count: usize) -> CheckKind {
     CheckKind::Containers(ContainersCheck {
+        name: None,
         project: Some(text("web")),
         service: None,
         labels: Vec::new(),

@@ -45,9 +45,10 @@ fn engines_that_do_not_start_say_why_and_get_their_own_options_back() {
     let Some(bench) = bench() else { return };
     let run = run(&bench);
     let failed = bench.labctl(&[words(&run), vec!["--var", NOWHERE]].concat());
-    failed
-        .assert_exit(3)
-        .assert_says(&["cannot assign requested address", "it has its own options back and runs"]);
+    failed.assert_exit(3).assert_says(&[
+        "cannot assign requested address",
+        "it has its own options back and runs",
+    ]);
     assert_engines_answer(&bench);
     assert_eq!(
         bench.nodes[0].root("docker inspect --format '{{.State.Running}}' labctl-test-ours"),
@@ -84,7 +85,9 @@ fn containers_that_would_die_by_a_restart_are_named_and_nothing_is_changed() {
     bench.take_snapshot();
     let run = run(&bench);
     let refused = bench.labctl(&[words(&run), vec!["--keep-going"]].concat());
-    refused.assert_exit(3).assert_says(&["these containers would die by it: stranger"]);
+    refused
+        .assert_exit(3)
+        .assert_says(&["these containers would die by it: stranger"]);
     bench.labctl(&["cleanup"]).assert_exit(0);
     bench.assert_same_on(&["node-0"]);
     bench.nodes[0].root("docker rm -fv stranger >/dev/null");

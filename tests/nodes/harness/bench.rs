@@ -149,7 +149,8 @@ impl Bench {
     #[track_caller]
     pub fn assert_same_but_engines_restarted(&self) {
         for ((node, before), now) in self.nodes.iter().zip(&self.before).zip(self.snapshots()) {
-            now.without_engine().assert_same_as(&before.without_engine(), &node.name);
+            now.without_engine()
+                .assert_same_as(&before.without_engine(), &node.name);
         }
     }
 
