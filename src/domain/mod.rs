@@ -30,7 +30,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, SourceText};
 pub use engine_files::{
     DEFAULTS_FILE, DROP_IN_FILE, DropIn, EditedDefaults, EngineFileError, drop_in, edit_defaults, restore_defaults,
 };
-pub use engine_settings::{EngineOptionSet, EngineSettings};
+pub use engine_settings::{EngineOptionSet, EngineSettings, is_plain_option};
 pub use event::{Counts, Event, EventKind, OutputRecord};
 pub use exec::Command;
 pub use facts::{

@@ -325,7 +325,6 @@ fn read_engine_settings(value: &Value<'_>, faults: &mut Faults) -> Option<Writte
         return None;
     }
     Some(WrittenAction::SetEngineOptions(WrittenEngineSettings {
-        place: value.span(),
         hosts,
         labels,
         tls,

@@ -2,59 +2,70 @@
 
 use super::address::is_private;
 use super::resolve::{Resolver, Scene};
-use super::template::Scope;
 use super::written::{Template, WrittenEngineSettings};
-use crate::domain::{EngineOptionSet, EngineSettings, InitSystem, NodeName, OptionsSource};
+use crate::domain::{EngineOptionSet, EngineSettings, InitSystem, NodeName, OptionsSource, is_plain_option};
 
 impl Resolver<'_> {
     /// Renders `written` for the node of `scene`, whose facts say where its engine reads options.
     pub(super) fn engine_settings(&mut self, written: &WrittenEngineSettings, scene: &Scene<'_>) -> EngineSettings {
-        let options = EngineOptionSet {
-            hosts: self.all_early(&written.hosts, &scene.before),
-            labels: self.all_early(&written.labels, &scene.before),
-            tls: written.tls,
-        };
-        if self.judges {
-            self.judge_engine_options(written, &options, scene.node);
+        let hosts = self.engine_texts(&written.hosts, scene);
+        let labels = self.engine_texts(&written.labels, scene);
+        for (template, host) in &hosts {
+            self.judge_host(template, host, scene.node);
         }
+        for (template, label) in &labels {
+            self.judge_label(template, label);
+        }
+        let texts = |found: Vec<(&Template, String)>| found.into_iter().map(|(_, text)| text).collect();
         let facts = self.facts.get(scene.node);
         EngineSettings {
-            options,
+            options: EngineOptionSet {
+                hosts: texts(hosts),
+                labels: texts(labels),
+                tls: written.tls,
+            },
             source: facts.map_or(OptionsSource::DefaultsFile, |facts| facts.engine_options.source.clone()),
             init: facts.map_or(InitSystem::Sysvinit, |facts| facts.init),
         }
     }
 
-    /// Renders texts of which those that come to nothing are left out.
-    fn all_early(&mut self, templates: &[Template], scope: &Scope) -> Vec<String> {
-        let texts = templates.iter().map(|template| self.early(template, scope));
-        texts.filter(|text| !text.is_empty()).collect()
+    /// Renders texts that stand on an engine's command line; those that come to nothing are left out.
+    fn engine_texts<'t>(&mut self, templates: &'t [Template], scene: &Scene<'_>) -> Vec<(&'t Template, String)> {
+        let mut texts = Vec::new();
+        for template in templates {
+            let text = self.early(template, &scene.before);
+            if text.is_empty() {
+                continue;
+            }
+            if self.judges && !is_plain_option(&text) {
+                let message = format!("`{text}` cannot stand among an engine's options");
+                let fault = self.faults.fault(template.span(), message);
+                self.faults
+                    .push(fault.hint("use letters, digits and any of _ - . / : = @ + , [ ]"));
+            }
+            texts.push((template, text));
+        }
+        texts
     }
 
-    fn judge_engine_options(&mut self, written: &WrittenEngineSettings, options: &EngineOptionSet, node: &NodeName) {
-        let place = written.place.clone();
-        if let Some(text) = options.unfit() {
-            let message = format!("`{text}` cannot stand among an engine's options");
-            let fault = self.faults.fault(place.clone(), message);
-            self.faults
-                .push(fault.hint("use letters, digits and any of _ - . / : = @ + , [ ]"));
-        }
-        if let Some(label) = options.labels.iter().find(|label| !label.contains('=')) {
-            let fault = self.faults.fault(place.clone(), format!("`{label}` is no label"));
+    fn judge_label(&mut self, template: &Template, label: &str) {
+        if self.judges && !label.contains('=') {
+            let fault = self.faults.fault(template.span(), format!("`{label}` is no label"));
             self.faults.push(fault.hint("write `key=value`"));
         }
-        if self.exposes_engines {
+    }
+
+    fn judge_host(&mut self, template: &Template, host: &str, node: &NodeName) {
+        if !self.judges || self.exposes_engines || !is_exposed(host) {
             return;
         }
-        if let Some(host) = options.hosts.iter().find(|host| is_exposed(host)) {
-            let message = format!("`{host}` would make everyone root on {node} who reaches that address");
-            let fault = self
-                .faults
-                .fault(place, message)
-                .label("an engine's port asks nobody who they are")
-                .hint("let it listen on the node's private address, or say `--expose-docker` where all who reach it may be root");
-            self.faults.push(fault);
-        }
+        let message = format!("`{host}` would make everyone root on {node} who reaches that address");
+        let fault = self
+            .faults
+            .fault(template.span(), message)
+            .label("an engine's port asks nobody who they are")
+            .hint("let it listen on the node's private address, or say `--expose-docker` where all who reach it may be root");
+        self.faults.push(fault);
     }
 }
 

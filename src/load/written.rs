@@ -117,8 +117,6 @@ pub(super) enum WrittenAction {
 /// What `set_engine_options` sets.
 #[derive(Debug, Clone)]
 pub(super) struct WrittenEngineSettings {
-    /// Where it stands.
-    pub(super) place: Range<usize>,
     pub(super) hosts: Vec<Template>,
     pub(super) labels: Vec<Template>,
     pub(super) tls: Option<bool>,

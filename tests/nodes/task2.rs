@@ -66,7 +66,7 @@ fn task2_makes_a_cluster_verifies_and_is_undone_to_the_last_byte() {
 
     bench.labctl(&["verify", "task2"]).assert_exit(0);
     let status = bench.labctl(&["status"]);
-    let token = node.root("docker inspect --format '{{index .Args 1}}' labctl-swarm-manager");
+    let token = node.root("docker inspect --format '{{index .Config.Cmd 1}}' labctl-swarm-manager");
     let token = token.strip_prefix("token://").unwrap();
     assert_eq!(token.len(), 32);
     status.assert_exit(0).assert_says(&["token", token]);
@@ -86,7 +86,7 @@ fn a_manager_that_died_is_started_again_for_the_same_cluster() {
     let Some(bench) = bench() else { return };
     bench.labctl(&TASK).assert_exit(0);
     let node = &bench.nodes[0];
-    let token = node.root("docker inspect --format '{{index .Args 1}}' labctl-swarm-manager");
+    let token = node.root("docker inspect --format '{{index .Config.Cmd 1}}' labctl-swarm-manager");
     node.root("docker kill labctl-swarm-manager >/dev/null");
     bench
         .labctl(&["verify", "task2"])
@@ -94,7 +94,7 @@ fn a_manager_that_died_is_started_again_for_the_same_cluster() {
         .assert_says(&["task 2, step 4"]);
     bench.labctl(&TASK).assert_exit(0);
     assert_eq!(
-        node.root("docker inspect --format '{{index .Args 1}}' labctl-swarm-manager"),
+        node.root("docker inspect --format '{{index .Config.Cmd 1}}' labctl-swarm-manager"),
         token
     );
     bench.labctl(&["cleanup"]).assert_exit(0);
