@@ -31,7 +31,7 @@ pub enum Undo {
         after_sha256: Option<String>,
     },
     /// Takes a lab's options from the node's engine, and restarts it where they were in force.
-    RestoreEngineOptions(EngineOptionsUndo),
+    RestoreEngineOptions(Box<EngineOptionsUndo>),
     /// Removes the containers, networks and volumes of a Compose project that the baseline does not have.
     RemoveProject {
         /// The project's name.

@@ -206,7 +206,7 @@ impl Scene<'_> {
         let state = self.shared.state();
         let owed = state.owed.get(node).into_iter().flatten();
         let mut options = owed.filter_map(|undo| match undo {
-            Undo::RestoreEngineOptions(undo) if undo.path == path => Some(undo.clone()),
+            Undo::RestoreEngineOptions(undo) if undo.path == path => Some(undo.as_ref().clone()),
             _ => None,
         });
         options.next_back()

@@ -244,14 +244,14 @@ impl Planner<'_> {
         }
         added.sort_unstable();
         added.dedup();
-        self.undo.push(Undo::RestoreEngineOptions(EngineOptionsUndo {
+        self.undo.push(Undo::RestoreEngineOptions(Box::new(EngineOptionsUndo {
             path: change.path.to_owned(),
             before,
             after_sha256: sha256(&change.content),
             line: change.line,
             added,
             init: settings.init,
-        }));
+        })));
         Ok(())
     }
 
