@@ -39,10 +39,11 @@ pub(super) async fn list(cluster: &Cluster, route: &Route) -> Result<Answer, Ref
         };
         if nodes.as_ref().is_none_or(is_wanted) {
             let listed = listed.as_array().cloned().unwrap_or_default();
-            all.extend(listed.into_iter().map(|container| shown(container, &snapshot)));
+            let dated = |container: Value| (created(&container, &snapshot), shown(container, &snapshot));
+            all.extend(listed.into_iter().map(dated));
         }
     }
-    all.sort_by_key(|container| std::cmp::Reverse(container["Created"].as_i64()));
+    all.sort_by_key(|(created, _)| std::cmp::Reverse(*created));
     if let Some(limit) = route
         .value("limit")
         .and_then(|limit| limit.parse::<usize>().ok())
@@ -50,7 +51,15 @@ pub(super) async fn list(cluster: &Cluster, route: &Route) -> Result<Answer, Ref
     {
         all.truncate(limit);
     }
+    let all = all.into_iter().map(|(_, container)| container).collect();
     Ok(json_answer(&Value::Array(all)))
+}
+
+/// When a listed container was made: the list has whole seconds, in which Compose makes several.
+fn created(listed: &Value, snapshot: &Snapshot) -> (Option<i64>, Option<jiff::Timestamp>) {
+    let known = listed["Id"].as_str().and_then(|id| snapshot.containers.get(id));
+    let exact = known.and_then(|known| known.inspected["Created"].as_str()?.parse().ok());
+    (listed["Created"].as_i64(), exact)
 }
 
 /// Shows a listed container as one of its node: names begin with the node's, ports are at the node's address.

@@ -1,4 +1,4 @@
-//! What concerns all engines, or any: events, networks, volumes, logins.
+//! What concerns all engines, or any: lists of networks and volumes, logins, searches.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,9 @@ use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use hyper::{Method, Request, StatusCode};
 use serde_json::{Map, Value, json};
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
-use super::answer::{Answer, Refused, json_answer, lines};
+use super::answer::{Answer, Refused, json_answer};
 use super::proxy::{ask, forward};
 use super::route::Route;
 use crate::services::swarm::manager::cluster::{Cluster, Engine};
@@ -75,7 +74,12 @@ pub(super) async fn any(cluster: &Cluster, route: &Route, request: Request<Incom
 }
 
 /// Lists the networks or volumes of all engines; a name is prefixed with its node's.
+///
+/// Not so for those that Compose 2 made, where it asks for them by its label: it looks for the names it gave, and `down` would
+/// leave its networks behind.
 pub(super) async fn list(cluster: &Cluster, route: &Route, kind: &str) -> Result<Answer, Refused> {
+    let asks = filters(route).remove("label").unwrap_or_default().to_string();
+    let is_compose = asks.contains("com.docker.compose.project=");
     let mut all = Vec::new();
     for (engine, value) in ask_all(cluster, route, &route.path, &route.query).await {
         let items = if kind == "volumes" {
@@ -84,6 +88,10 @@ pub(super) async fn list(cluster: &Cluster, route: &Route, kind: &str) -> Result
             value
         };
         for mut item in items.as_array().cloned().unwrap_or_default() {
+            if is_compose {
+                all.push(item);
+                continue;
+            }
             let name = item["Name"].as_str().unwrap_or_default().to_owned();
             item["Name"] = json!(format!("{}/{name}", engine.snapshot().shown_name()));
             all.push(item);
@@ -103,11 +111,7 @@ pub(super) async fn one(
     (kind, rest): (&str, &str),
     request: Request<Incoming>,
 ) -> Result<Answer, Refused> {
-    let (name, verb) = match rest.rsplit_once('/') {
-        Some((name, verb @ ("connect" | "disconnect"))) => (name, format!("/{verb}")),
-        _ => (rest, String::new()),
-    };
-    let (named, bare) = on_node(cluster, name);
+    let (named, bare) = on_node(cluster, rest);
     let path = format!("/{kind}/{}", in_path(bare));
     let engine = match named {
         Some(engine) => Some(engine),
@@ -116,38 +120,10 @@ pub(super) async fn one(
     let missing = || {
         Refused::new(
             StatusCode::NOT_FOUND,
-            format!("No such {}: {name}", kind.trim_end_matches('s')),
+            format!("No such {}: {rest}", kind.trim_end_matches('s')),
         )
     };
-    forward(
-        &engine.ok_or_else(missing)?,
-        route,
-        &format!("{path}{verb}"),
-        &route.query,
-        request,
-    )
-    .await
-}
-
-/// Sends the events of all engines as they come.
-pub(super) fn events(cluster: &Cluster, route: &Route) -> Answer {
-    let (sender, answer) = lines();
-    let mut events = cluster.events();
-    let filters = filters(route);
-    tokio::spawn(async move {
-        loop {
-            let event = match events.recv().await {
-                Ok(event) => event,
-                Err(RecvError::Lagged(_)) => continue,
-                Err(RecvError::Closed) => return,
-            };
-            let shown = on_its_node(&event.raw, &event.engine);
-            if passes(&shown, &filters) && sender.send(shown).await.is_err() {
-                return;
-            }
-        }
-    });
-    answer
+    forward(&engine.ok_or_else(missing)?, route, &path, &route.query, request).await
 }
 
 /// Reads `filters` of either form: lists, or maps of values to true.
@@ -164,43 +140,4 @@ pub(super) fn filters(route: &Route) -> Map<String, Value> {
         .into_iter()
         .map(|(name, value)| (name, as_list(value)))
         .collect()
-}
-
-fn passes(event: &Value, filters: &Map<String, Value>) -> bool {
-    let wanted = |name: &str, found: &[&Value]| {
-        let Some(list) = filters
-            .get(name)
-            .and_then(Value::as_array)
-            .filter(|list| !list.is_empty())
-        else {
-            return true;
-        };
-        found.iter().any(|value| list.contains(value))
-    };
-    let attributes = &event["Actor"]["Attributes"];
-    wanted("event", &[&event["Action"], &event["status"]])
-        && wanted("type", &[&event["Type"]])
-        && wanted("container", &[&event["Actor"]["ID"], &attributes["name"]])
-        && wanted("image", &[&attributes["image"], &attributes["name"]])
-        && wanted("node", &[&attributes["node.name"]])
-}
-
-fn on_its_node(event: &Value, engine: &Engine) -> Value {
-    let snapshot = engine.snapshot();
-    let mut event = event.clone();
-    if let Some(from) = event["from"].as_str() {
-        event["from"] = json!(format!("{from} node:{}", snapshot.name));
-    }
-    event["node"] = json!({ "Name": snapshot.name, "Id": snapshot.id, "Addr": snapshot.addr, "Ip": snapshot.ip });
-    if let Some(attributes) = event["Actor"]["Attributes"].as_object_mut() {
-        for (name, value) in [
-            ("node.name", &snapshot.name),
-            ("node.id", &snapshot.id),
-            ("node.addr", &snapshot.addr),
-            ("node.ip", &snapshot.ip),
-        ] {
-            attributes.insert(name.to_owned(), json!(value));
-        }
-    }
-    event
 }

@@ -6,12 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use hyper::body::Incoming;
+use hyper::header::HeaderMap;
 use hyper::{Method, Request, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use super::answer::{Answer, Refused, json_answer, lines, whole};
 use super::everywhere::{ask_all, filters, in_path};
+use super::old_clients::{complete_image, complete_listed_image};
 use super::proxy::{ask, forward};
 use super::route::Route;
 use crate::services::swarm::manager::cluster::{Cluster, Engine};
@@ -36,7 +38,8 @@ pub(super) async fn list(cluster: &Cluster, route: &Route) -> Result<Answer, Ref
         {
             continue;
         }
-        for image in listed.as_array().cloned().unwrap_or_default() {
+        for mut image in listed.as_array().cloned().unwrap_or_default() {
+            complete_listed_image(&mut image, route.version);
             match all.iter_mut().find(|known| known["Id"] == image["Id"]) {
                 Some(known) => join_tags(known, &image),
                 None => all.push(image),
@@ -117,14 +120,51 @@ fn complaint(status: StatusCode, body: &[u8]) -> Option<String> {
     found.or_else(|| (!status.is_success()).then(|| format!("status {status}")))
 }
 
-/// The healthy engines that have an image.
-async fn holders(cluster: &Cluster, route: &Route, name: &str) -> Result<Vec<Arc<Engine>>, Refused> {
+/// The healthy engines that have an image, and what each says of it.
+async fn holders(cluster: &Cluster, route: &Route, name: &str) -> Result<Vec<(Arc<Engine>, Value)>, Refused> {
     let path = format!("/images/{}/json", in_path(name));
     let found = ask_all(cluster, route, &path, "").await;
     if found.is_empty() {
-        return Err(Refused::new(StatusCode::NOT_FOUND, format!("No such image: {name}")));
+        return Err(no_such_image(name));
     }
-    Ok(found.into_iter().map(|(engine, _)| engine).collect())
+    Ok(found)
+}
+
+fn no_such_image(name: &str) -> Refused {
+    Refused::new(StatusCode::NOT_FOUND, format!("No such image: {name}"))
+}
+
+/// The engine to push from: of those that have the tag the one with the newest image, as an older one may be left elsewhere of
+/// the last build; where all tags are to be pushed, the one that has most of them.
+async fn pusher(cluster: &Cluster, route: &Route, name: &str) -> Result<Arc<Engine>, Refused> {
+    if let Some(tag) = route.value("tag").filter(|tag| !tag.is_empty()) {
+        let holders = holders(cluster, route, &format!("{name}:{tag}")).await?;
+        let dated = holders.into_iter().map(|(engine, image)| (made(&image), engine));
+        let newest = dated.rev().max_by_key(|(made, _)| *made);
+        return newest.map(|(_, engine)| engine).ok_or_else(|| no_such_image(name));
+    }
+    let listed = ask_all(cluster, route, "/images/json", "").await;
+    let counted = listed
+        .into_iter()
+        .map(|(engine, images)| (tags_of(&images, name), engine));
+    let most = counted.filter(|(tags, _)| *tags > 0).max_by_key(|(tags, _)| *tags);
+    most.map(|(_, engine)| engine).ok_or_else(|| no_such_image(name))
+}
+
+fn made(image: &Value) -> Option<jiff::Timestamp> {
+    image["Created"].as_str()?.parse().ok()
+}
+
+/// How many tags of the repository `name` are in a list of images.
+fn tags_of(images: &Value, name: &str) -> usize {
+    let images = images.as_array().into_iter().flatten();
+    let tags = images.flat_map(|image| image["RepoTags"].as_array().into_iter().flatten());
+    tags.filter(|tag| {
+        tag.as_str()
+            .and_then(|tag| tag.rsplit_once(':'))
+            .is_some_and(|(of, _)| of == name)
+    })
+    .count()
 }
 
 /// Does what is asked of one image: on all engines that have it where it is removed or tagged, else on one.
@@ -139,39 +179,77 @@ pub(super) async fn one(
         Some((name, verb)) if verbs.contains(&verb) && request.method() != Method::DELETE => (name, verb),
         _ => (rest, ""),
     };
+    if verb == "push" {
+        let engine = pusher(cluster, route, name).await?;
+        // Registries want the slashes of a name as they are.
+        return forward(&engine, route, &format!("/images/{name}/push"), &route.query, request).await;
+    }
     let engines = holders(cluster, route, name).await?;
     let path = match verb {
         "" => format!("/images/{}", in_path(name)),
-        // Registries want the slashes of a name as they are.
-        "push" => format!("/images/{name}/push"),
         verb => format!("/images/{}/{verb}", in_path(name)),
     };
-    if *request.method() != Method::DELETE && verb != "tag" {
-        let engine = engines
-            .first()
-            .ok_or_else(|| Refused::new(StatusCode::NOT_FOUND, "No such image"))?;
-        return forward(engine, route, &path, &route.query, request).await;
+    if *request.method() == Method::DELETE || verb == "tag" {
+        return on_each(&engines, route, &path, &request).await;
     }
-    let mut removed = Vec::new();
-    let mut last = whole(StatusCode::CREATED, Vec::new());
-    for engine in &engines {
-        let asked = (request.method().clone(), path.as_str(), route.query.as_str());
-        let answer = ask(engine, route, asked, request.headers(), Bytes::new()).await?;
-        let _ = engine.refresh_images().await;
-        let (status, body) = (answer.status(), answer.into_body());
-        if !status.is_success() {
-            return Ok(whole(status, body.to_vec()));
+    let (engine, _) = engines.first().ok_or_else(|| no_such_image(name))?;
+    if verb == "json" {
+        return inspect(engine, route, &path).await;
+    }
+    forward(engine, route, &path, &route.query, request).await
+}
+
+async fn inspect(engine: &Arc<Engine>, route: &Route, path: &str) -> Result<Answer, Refused> {
+    let asked = (Method::GET, path, route.query.as_str());
+    let answer = ask(engine, route, asked, &HeaderMap::new(), Bytes::new()).await?;
+    let (status, body) = (answer.status(), answer.into_body());
+    match serde_json::from_slice::<Value>(&body) {
+        Ok(mut image) if status.is_success() => {
+            complete_image(&mut image, route.version);
+            Ok(json_answer(&image))
         }
-        if let Ok(Value::Array(items)) = serde_json::from_slice(&body) {
+        _ => Ok(whole(status, body.to_vec())),
+    }
+}
+
+/// Removes or tags an image on all of `engines`. One that refuses holds up none of the others, and is told by name.
+async fn on_each(
+    engines: &[(Arc<Engine>, Value)],
+    route: &Route,
+    path: &str,
+    request: &Request<Incoming>,
+) -> Result<Answer, Refused> {
+    let mut removed = Vec::new();
+    let mut refusals: Vec<(StatusCode, String)> = Vec::new();
+    let mut last = StatusCode::OK;
+    for (engine, _) in engines {
+        let asked = (request.method().clone(), path, route.query.as_str());
+        let answer = ask(engine, route, asked, request.headers(), Bytes::new()).await;
+        // The picture follows by itself where this fails.
+        let _ = engine.refresh_images().await;
+        let (status, body) = match answer {
+            Ok(answer) => (answer.status(), answer.into_body()),
+            Err(refused) => {
+                refusals.push((refused.status, refused.message));
+                continue;
+            }
+        };
+        if let Some(message) = complaint(status, &body) {
+            refusals.push((status, format!("{}: {message}", engine.snapshot().shown_name())));
+        } else if let Ok(Value::Array(items)) = serde_json::from_slice(&body) {
             removed.extend(items);
         }
-        last = whole(status, body.to_vec());
+        last = status;
     }
-    Ok(if verb == "tag" {
-        last
+    if let Some((status, _)) = refusals.first() {
+        let messages: Vec<&str> = refusals.iter().map(|(_, message)| message.as_str()).collect();
+        return Err(Refused::new(*status, messages.join("\n")));
+    }
+    if *request.method() == Method::DELETE {
+        Ok(json_answer(&Value::Array(removed)))
     } else {
-        json_answer(&Value::Array(removed))
-    })
+        Ok(whole(last, Vec::new()))
+    }
 }
 
 /// Builds an image on one engine that satisfies what the build's arguments ask of it.
@@ -192,4 +270,21 @@ pub(super) async fn build(cluster: &Cluster, route: &Route, request: Request<Inc
     let left: Map<String, Value> = arguments.into_iter().filter(|(name, _)| !is_for_us(name)).collect();
     let query = route.query_with(&[("buildargs", (!left.is_empty()).then(|| Value::Object(left).to_string()))]);
     forward(&engine, route, "/build", &query, request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_told_from_ports_of_registries() {
+        let images = json!([
+            { "RepoTags": ["10.0.0.1:5000/u/chat:v1", "10.0.0.1:5000/u/chat:v2", "u/chat:v1"] },
+            { "RepoTags": null },
+            { "RepoTags": ["<none>:<none>"] },
+        ]);
+        assert_eq!(tags_of(&images, "10.0.0.1:5000/u/chat"), 2);
+        assert_eq!(tags_of(&images, "u/chat"), 1);
+        assert_eq!(tags_of(&images, "10.0.0.1"), 0);
+    }
 }

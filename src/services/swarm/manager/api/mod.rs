@@ -12,11 +12,15 @@
 
 mod answer;
 mod containers;
+mod events;
 mod everywhere;
 mod images;
+mod networks;
+mod old_clients;
 mod proxy;
 mod route;
 mod server;
 mod views;
+mod volumes;
 
 pub(super) use server::Server;

@@ -17,6 +17,15 @@ pub(super) struct Route {
 }
 
 impl Route {
+    /// A question of the manager's own, in the newest version an engine speaks.
+    pub(super) fn newest(path: &str) -> Self {
+        Self {
+            version: None,
+            path: path.to_owned(),
+            query: String::new(),
+        }
+    }
+
     pub(super) fn of(uri: &Uri) -> Self {
         let path = uri.path();
         let rest = path.trim_start_matches('/');

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::answer::{Answer, Refused, json_answer, whole};
 use super::route::Route;
-use super::{containers, everywhere, images, views};
+use super::{containers, events, everywhere, images, networks, views, volumes};
 use crate::services::swarm::manager::cluster::Cluster;
 
 /// How many clients are served at once.
@@ -124,33 +124,77 @@ async fn dispatch(cluster: &Cluster, route: &Route, request: Request<Incoming>) 
     let (kind, rest) = route.parts();
     let method = request.method().clone();
     match (&method, kind.as_str(), rest.as_str()) {
-        (&Method::GET | &Method::HEAD, "_ping", "") => Ok(whole(StatusCode::OK, b"OK".to_vec())),
-        (&Method::GET, "version", "") => Ok(json_answer(&views::version(cluster))),
-        (&Method::GET, "info", "") => Ok(json_answer(&views::info(cluster, route.version))),
-        (&Method::GET, "events", "") => Ok(everywhere::events(cluster, route)),
+        (&Method::GET | &Method::HEAD, "_ping", "") => return Ok(whole(StatusCode::OK, b"OK".to_vec())),
+        (&Method::GET, "version", "") => return Ok(json_answer(&views::version(cluster))),
+        (&Method::GET, "info", "") => return Ok(json_answer(&views::info(cluster, route.version))),
+        (&Method::GET, "events", "") => return events::events(cluster, route),
+        _ => {}
+    }
+    // A manager that has just begun would answer for the engines that it knows already, and double what the others have.
+    cluster.settled().await;
+    match (&method, kind.as_str(), rest.as_str()) {
         (&Method::GET, "containers", "json" | "ps") => containers::list(cluster, route).await,
         (&Method::POST, "containers", "create") => containers::create(cluster, route, request).await,
+        (&Method::POST, "containers" | "images" | "networks" | "volumes" | "build", "prune") => {
+            Err(on_each_node(&format!("docker {} prune", kind.trim_end_matches('s'))))
+        }
         (_, "containers", _) => containers::one(cluster, route, &rest, request).await,
         (_, "exec", _) => containers::exec(cluster, route, &rest, request).await,
         (&Method::GET, "images", "json") => images::list(cluster, route).await,
         (&Method::POST, "images", "create") => images::pull(cluster, route, &request),
         (&Method::GET, "images", "search") => everywhere::any(cluster, route, request).await,
-        (_, "images", "load" | "get" | "prune") => {
-            Err(Refused::not_here("do it on each node: docker -H tcp://NODE:2375 ..."))
-        }
+        (_, "images", "load") => Err(on_each_node("docker load")),
+        (_, "images", "get") => Err(on_each_node("docker save")),
         (&Method::POST, "build", "") => images::build(cluster, route, request).await,
         (_, "images", _) => images::one(cluster, route, &rest, request).await,
         (&Method::POST, "auth", "") => everywhere::any(cluster, route, request).await,
         (&Method::POST, "commit", "") => containers::commit(cluster, route, request).await,
-        (&Method::GET, "networks" | "volumes", "") => everywhere::list(cluster, route, &kind).await,
-        (&Method::POST, "networks" | "volumes", "create") => everywhere::any(cluster, route, request).await,
-        (_, "networks" | "volumes", _) if !rest.is_empty() && rest != "prune" => {
-            everywhere::one(cluster, route, (&kind, &rest), request).await
+        (_, "networks" | "volumes", _) => of_networks_and_volumes(cluster, route, (&kind, &rest), request).await,
+        (&Method::GET, "plugins", _) if rest.ends_with("/json") => {
+            // `docker inspect` asks for a plugin last, and reads in 404 that it may say that there is no such thing.
+            let name = rest.trim_end_matches("/json");
+            Err(Refused::new(
+                StatusCode::NOT_FOUND,
+                format!("plugin {name:?} not found"),
+            ))
         }
-        (_, "session", _) => Err(Refused::not_here("BuildKit; build with DOCKER_BUILDKIT=0")),
+        (_, "session" | "grpc", _) => Err(Refused::not_here("BuildKit; build with DOCKER_BUILDKIT=0")),
         (_, "swarm" | "services" | "nodes" | "tasks" | "secrets" | "configs", _) => Err(Refused::not_here(
             "swarm mode; this is classic Swarm, use docker run and docker-compose",
         )),
-        _ => Err(Refused::not_here(&format!("{method} {}", route.path))),
+        (_, "system", "df") => Err(on_each_node("docker system df")),
+        (_, "plugins", _) => Err(on_each_node("docker plugin")),
+        _ => Err(on_each_node(&format!("{method} {}", route.path))),
     }
+}
+
+async fn of_networks_and_volumes(
+    cluster: &Cluster,
+    route: &Route,
+    (kind, rest): (&str, &str),
+    request: Request<Incoming>,
+) -> Result<Answer, Refused> {
+    match (request.method(), kind, rest) {
+        (&Method::GET, _, "") => everywhere::list(cluster, route, kind).await,
+        (&Method::POST, "networks", "create") => networks::create(cluster, route, request).await,
+        (&Method::POST, "volumes", "create") => volumes::create(cluster, route, request).await,
+        (&Method::POST, "networks", _) => match rest.rsplit_once('/') {
+            Some((name, verb @ ("connect" | "disconnect"))) => {
+                networks::attach(cluster, route, (name, verb), request).await
+            }
+            _ => Err(on_each_node(&format!("POST {}", route.path))),
+        },
+        (&Method::DELETE, "volumes", name) => volumes::remove(cluster, route, name).await,
+        (_, _, "") => Err(on_each_node(&format!("{} {}", request.method(), route.path))),
+        _ => everywhere::one(cluster, route, (kind, rest), request).await,
+    }
+}
+
+/// What is to be done on the engines themselves, `command` or a request.
+fn on_each_node(command: &str) -> Refused {
+    let how = match command.strip_prefix("docker ") {
+        Some(command) => format!("{command}; do it on each node: docker -H tcp://NODE:2375 {command}"),
+        None => format!("{command}; ask each node: docker -H tcp://NODE:2375"),
+    };
+    Refused::not_here(&how)
 }

@@ -8,6 +8,8 @@ use crate::services::swarm::manager::cluster::{ApiVersion, Cluster, Snapshot};
 
 /// The version clients see; the archived image's last.
 const VERSION: &str = "swarm/1.2.9";
+/// What clients show as the version of Go.
+const WRITTEN_IN: &str = "none (Rust)";
 /// What the manager says it speaks while it knows no engine.
 const FALLBACK: ApiVersion = ApiVersion::new(1, 41);
 /// The oldest version of a client that is understood.
@@ -29,14 +31,13 @@ pub(super) fn newest_version(cluster: &Cluster) -> ApiVersion {
 pub(super) fn version(cluster: &Cluster) -> Value {
     let (newest, oldest) = (newest_version(cluster).to_string(), OLDEST.to_string());
     let commit = concat!("labctl ", env!("CARGO_PKG_VERSION"));
-    let details =
-        json!({ "ApiVersion": newest, "MinAPIVersion": oldest, "GitCommit": commit, "Os": "linux", "Arch": arch() });
+    let details = json!({ "ApiVersion": newest, "MinAPIVersion": oldest, "GitCommit": commit, "Os": "linux", "Arch": arch(), "GoVersion": WRITTEN_IN, "Experimental": "false" });
     json!({
         "Version": VERSION,
         "ApiVersion": newest,
         "MinAPIVersion": oldest,
         "GitCommit": commit,
-        "GoVersion": "none (Rust)",
+        "GoVersion": WRITTEN_IN,
         "Os": "linux",
         "Arch": arch(),
         "BuildTime": "",

@@ -69,6 +69,12 @@ impl Cluster {
         &self.registry.options
     }
 
+    /// Waits until a manager that has just begun knows the engines there are, but not for ever.
+    pub async fn settled(&self) {
+        // An engine that neither answers nor fails holds up nobody for longer.
+        let _ = tokio::time::timeout(self.registry.options.settling, self.registry.settled()).await;
+    }
+
     /// What decides where containers go.
     pub fn scheduler(&self) -> &Scheduler {
         &self.registry.options.scheduler

@@ -38,6 +38,7 @@ pub(super) async fn watch(source: Arc<dyn EngineSource>, registry: Arc<Registry>
                     let (added, gone) = members.update(named, Instant::now(), &registry.options);
                     gone.iter().for_each(|addr| registry.remove(addr));
                     added.into_iter().for_each(|addr| registry.add(addr));
+                    registry.note_discovery(true);
                 }
                 // It says nothing about the engines: they stay. The same complaint is made once.
                 Err(error) => {
@@ -46,6 +47,7 @@ pub(super) async fn watch(source: Arc<dyn EngineSource>, registry: Arc<Registry>
                         log("error", &format!("Discovery error: {error}"), &[]);
                     }
                     trouble = Some(error);
+                    registry.note_discovery(false);
                 }
             }
             tokio::time::sleep(members.next_in(Instant::now(), &registry.options)).await;

@@ -206,6 +206,7 @@ fn note_success(engine: &Arc<Engine>, registry: &Registry) {
         HealthState::Unhealthy => registry.publish(engine, own_event("engine_reconnect")),
         HealthState::Healthy => {}
     }
+    registry.note_trial();
 }
 
 fn note_failure(engine: &Arc<Engine>, registry: &Registry, error: &EngineError) {
@@ -220,6 +221,7 @@ fn note_failure(engine: &Arc<Engine>, registry: &Registry, error: &EngineError) 
     if lost {
         registry.publish(engine, own_event("engine_disconnect"));
     }
+    registry.note_trial();
 }
 
 /// An event of the manager's own, in the shape of an engine's.

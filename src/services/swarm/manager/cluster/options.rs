@@ -24,6 +24,8 @@ pub struct ClusterOptions {
     pub retry_max: Duration,
     /// After how many failures in a row an engine is unhealthy.
     pub failure_retry: u32,
+    /// How long requests wait for a manager that has just begun and does not know its engines yet.
+    pub settling: Duration,
     /// By how much more than it has an engine may promise: 0.05 are five percent.
     pub overcommit: f64,
     /// How long connecting to an engine may take.
@@ -45,6 +47,7 @@ impl Default for ClusterOptions {
             refresh_max: Duration::from_secs(60),
             retry_max: Duration::from_secs(2),
             failure_retry: 3,
+            settling: Duration::from_secs(5),
             overcommit: 0.05,
             connect_deadline: Duration::from_secs(10),
             answer_deadline: Duration::from_secs(30),

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde_json::Value;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::cluster_state::ClusterEvent;
 use super::engine::Engine;
+use super::health::HealthState;
 use super::monitor;
 use super::options::ClusterOptions;
 
@@ -24,6 +25,20 @@ pub(super) struct Registry {
     /// By engine id and host name, the address that was first.
     claims: Mutex<HashMap<(String, String), String>>,
     events: broadcast::Sender<ClusterEvent>,
+    begun: watch::Sender<Begun>,
+}
+
+/// How far a manager is that has just begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// Discovery has said nothing yet.
+    Asking,
+    /// Discovery does not answer: there is nothing to wait for.
+    Alone,
+    /// Discovery named engines, and not all of them were tried.
+    Trying,
+    /// Every engine that discovery named at first has answered or failed.
+    Done,
 }
 
 #[derive(Debug)]
@@ -41,6 +56,7 @@ impl Registry {
             engines: RwLock::default(),
             claims: Mutex::default(),
             events: broadcast::channel(EVENTS_KEPT).0,
+            begun: watch::Sender::new(Begun::Asking),
         }
     }
 
@@ -107,6 +123,42 @@ impl Registry {
             engine: Arc::clone(engine),
             raw: Arc::new(event),
         });
+    }
+
+    /// Notes whether discovery answered.
+    pub(super) fn note_discovery(&self, answers: bool) {
+        self.begun.send_if_modified(|begun| {
+            let now = match (*begun, answers) {
+                (Begun::Asking | Begun::Alone, true) => Begun::Trying,
+                (Begun::Asking, false) => Begun::Alone,
+                (other, _) => other,
+            };
+            std::mem::replace(begun, now) != now
+        });
+        self.note_trial();
+    }
+
+    /// Notes that an engine answered or failed.
+    pub(super) fn note_trial(&self) {
+        if *self.begun.borrow() != Begun::Trying {
+            return;
+        }
+        let is_tried = |engine: &Arc<Engine>| {
+            let health = &engine.snapshot().health;
+            health.state != HealthState::Pending || health.failures > 0
+        };
+        if self.engines().iter().all(is_tried) {
+            self.begun.send_replace(Begun::Done);
+        }
+    }
+
+    /// Waits until a manager that has just begun knows its engines, or nobody tells it of any.
+    pub(super) async fn settled(&self) {
+        let mut begun = self.begun.subscribe();
+        // It lives as long as this registry.
+        let _ = begun
+            .wait_for(|begun| matches!(begun, Begun::Alone | Begun::Done))
+            .await;
     }
 
     /// What happens from now on.
