@@ -2,31 +2,38 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Infallible>;
+pub(super) type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Infallible>;
 
 /// What an engine is, and what it keeps when it is down.
 #[derive(Debug)]
 pub struct Engine {
     pub address: SocketAddr,
-    name: String,
-    label: String,
-    versions: (&'static str, &'static str),
-    containers: Mutex<Vec<Value>>,
-    /// The versions that requests came in.
-    pub asked: Mutex<Vec<String>>,
+    pub(super) name: String,
+    pub(super) label: String,
+    pub(super) versions: (&'static str, &'static str),
+    pub(super) containers: Mutex<Vec<Value>>,
+    pub(super) made: AtomicUsize,
+    /// The requests that came, each as its version, method and path; the version is empty where none was said.
+    pub asked: Mutex<Vec<(String, String)>>,
+    /// Whether it answers nothing but that it is broken.
+    broken: AtomicBool,
+    refused: AtomicUsize,
+    cut: Notify,
     stop: Mutex<CancellationToken>,
 }
 
@@ -40,7 +47,11 @@ impl Engine {
             label: label.to_owned(),
             versions,
             containers: Mutex::default(),
+            made: AtomicUsize::new(0),
             asked: Mutex::default(),
+            broken: AtomicBool::new(false),
+            refused: AtomicUsize::new(0),
+            cut: Notify::new(),
             stop: Mutex::default(),
         });
         engine.clone().serve(listener);
@@ -66,13 +77,33 @@ impl Engine {
         self.clone().serve(listener);
     }
 
+    /// Ends every connection, and from now on answers that it is broken; or answers well again.
+    pub fn break_down(&self, broken: bool) {
+        self.broken.store(broken, Ordering::SeqCst);
+        self.cut_off();
+    }
+
+    /// Ends every connection, and goes on.
+    pub fn cut_off(&self) {
+        self.cut.notify_waiters();
+    }
+
+    /// How often it answered that it is broken.
+    pub fn refused(&self) -> usize {
+        self.refused.load(Ordering::SeqCst)
+    }
+
     /// The names of its containers.
     pub fn names(&self) -> Vec<String> {
         let containers = self.containers.lock().unwrap();
-        containers
-            .iter()
-            .map(|one| one["Name"].as_str().unwrap().to_owned())
-            .collect()
+        let name = |one: &Value| one["Name"].as_str().unwrap().to_owned();
+        containers.iter().map(name).collect()
+    }
+
+    /// The versions that requests named.
+    pub fn versions_asked(&self) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().map(|(version, _)| version.clone()).collect()
     }
 
     fn serve(self: Arc<Self>, listener: TcpListener) {
@@ -85,14 +116,16 @@ impl Engine {
                 };
                 let (engine, stop) = (self.clone(), stop.clone());
                 tokio::spawn(async move {
+                    let answering = engine.clone();
                     let service = service_fn(move |request| {
-                        let engine = engine.clone();
+                        let engine = answering.clone();
                         async move { Ok::<_, Infallible>(engine.answer(request).await) }
                     });
                     let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        _ = serving => {}
+                        () = engine.cut.notified() => {}
+                        _ = serving.with_upgrades() => {}
                     }
                 });
             }
@@ -100,76 +133,44 @@ impl Engine {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let (head, body) = request.into_parts();
-        let path = head.uri.path().trim_start_matches('/');
+        let path = request.uri().path().trim_start_matches('/').to_owned();
         let (version, path) = match path.split_once('/') {
-            Some((version, rest)) if version.starts_with("v1.") => (version, rest),
-            _ => ("", path),
+            Some((version, rest)) if version.starts_with("v1.") => (version.to_owned(), rest.to_owned()),
+            _ => (String::new(), path),
         };
-        self.asked.lock().unwrap().push(version.to_owned());
-        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-        let parts: Vec<&str> = path.split('/').collect();
-        match (&head.method, parts.as_slice()) {
-            (_, ["version"]) => whole(
-                200,
-                &json!({ "Version": "sim", "ApiVersion": self.versions.1, "MinAPIVersion": self.versions.0, "Os": "linux" }),
-            ),
-            (_, ["info"]) => whole(
-                200,
-                &json!({
-                    "ID": format!("ID-{}", self.name), "Name": self.name, "NCPU": 2, "MemTotal": 4_u64 << 30,
-                    "Labels": [format!("environment={}", self.label)], "Driver": "overlay2", "KernelVersion": "6",
-                    "OperatingSystem": "test", "OSType": "linux", "ServerVersion": "sim",
-                }),
-            ),
-            (_, ["events"]) => {
-                let never = futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>();
-                Response::new(StreamBody::new(never).boxed_unsync())
-            }
-            (_, ["containers", "json"]) => {
-                let containers = self.containers.lock().unwrap();
-                let listed = containers.iter().map(|one| {
-                    json!({
-                        "Id": one["Id"], "Names": [one["Name"]], "Image": "image", "Created": 1, "State": "running",
-                        "Status": "Up", "Ports": [{ "IP": "0.0.0.0", "PublicPort": 80, "PrivatePort": 80, "Type": "tcp" }],
-                        "Labels": one["Config"]["Labels"],
-                    })
-                });
-                whole(200, &listed.collect())
-            }
-            (&Method::POST, ["containers", "create"]) => {
-                let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes());
-                let name = query
-                    .into_iter()
-                    .find(|(key, _)| key == "name")
-                    .map(|(_, name)| name.into_owned());
-                let mut containers = self.containers.lock().unwrap();
-                let id = format!(
-                    "{:064x}",
-                    u64::from(self.address.port()) << 32 | containers.len() as u64
-                );
-                let config: Value = serde_json::from_slice(&body).unwrap();
-                containers.push(json!({
-                    "Id": id, "Name": format!("/{}", name.unwrap_or_default()), "Config": config, "Created": "2026-01-01T00:00:00Z",
-                    "State": { "Status": "running", "Running": true }, "HostConfig": config["HostConfig"], "Image": "sha256:1",
-                }));
-                whole(201, &json!({ "Id": id, "Warnings": [] }))
-            }
-            (_, ["containers", id, "json"]) => {
-                let containers = self.containers.lock().unwrap();
-                match containers.iter().find(|one| one["Id"] == *id) {
-                    Some(found) => whole(200, found),
-                    None => whole(404, &json!({ "message": "No such container" })),
-                }
-            }
-            (_, ["images", "json"] | ["networks"]) => whole(200, &json!([])),
-            (_, ["volumes"]) => whole(200, &json!({ "Volumes": [] })),
-            _ => whole(404, &json!({ "message": format!("page not found: {path}") })),
+        let asked = format!("{} /{path}", request.method());
+        self.asked.lock().unwrap().push((version.clone(), asked));
+        if self.broken.load(Ordering::SeqCst) {
+            self.refused.fetch_add(1, Ordering::SeqCst);
+            return refused(500, "broken");
         }
+        if let Some(refusal) = self.refuses(&version) {
+            return refusal;
+        }
+        self.api(&path, request).await
+    }
+
+    /// What an engine says to a client that it does not understand.
+    fn refuses(&self, version: &str) -> Option<Response<Body>> {
+        let number = |text: &str| text.split_once('.').unwrap().1.parse::<u16>().unwrap();
+        let wanted = version.strip_prefix('v').map(number)?;
+        let (oldest, newest) = self.versions;
+        let message = if wanted < number(oldest) {
+            format!("client version 1.{wanted} is too old. Minimum supported API version is {oldest}")
+        } else if wanted > number(newest) {
+            format!("client version 1.{wanted} is too new. Maximum supported API version is {newest}")
+        } else {
+            return None;
+        };
+        Some(refused(400, &message))
     }
 }
 
-fn whole(status: u16, value: &Value) -> Response<Body> {
+pub(super) fn refused(status: u16, message: &str) -> Response<Body> {
+    whole(status, &json!({ "message": message }))
+}
+
+pub(super) fn whole(status: u16, value: &Value) -> Response<Body> {
     let mut answer = Response::new(Full::new(Bytes::from(value.to_string())).boxed_unsync());
     *answer.status_mut() = hyper::StatusCode::from_u16(status).unwrap();
     answer

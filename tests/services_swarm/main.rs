@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail where it stands")]
 
+mod client;
 mod discovery;
 mod discovery_bounds;
 mod engine;
+mod engine_api;
+mod health;
 mod manager;
+mod replays;
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, Command, Stdio};

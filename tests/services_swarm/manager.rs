@@ -1,64 +1,13 @@
 //! The manager over engines in memory.
 
+use super::client::{ask, manage, until_states};
 use super::engine::Engine;
-use super::{PATIENCE, Running, service};
-use http_body_util::{BodyExt as _, Full};
-use hyper::Request;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use super::{Running, service};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const OF_TODAY: (&str, &str) = ("1.44", "1.52");
 const OF_2020: (&str, &str) = ("1.12", "1.41");
-
-fn manage(engines: &[Arc<Engine>]) -> (Running, String) {
-    let addresses: Vec<String> = engines.iter().map(|engine| engine.address.to_string()).collect();
-    let nodes = format!("nodes://{}", addresses.join(","));
-    let command = service(&["swarm", "manage", "-H", "tcp://127.0.0.1:0", &nodes]);
-    Running::start(command, ("msg=\"Listening for HTTP\" addr=\"", "\""))
-}
-
-async fn ask(address: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    let request = Request::builder()
-        .method(method)
-        .uri(format!("http://{address}{path}"))
-        .header("content-type", "application/json")
-        .body(Full::new(bytes::Bytes::from(body.to_string())))
-        .unwrap();
-    let answer = tokio::time::timeout(PATIENCE, client.request(request))
-        .await
-        .unwrap()
-        .unwrap();
-    let status = answer.status().as_u16();
-    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
-    (status, serde_json::from_slice(&bytes).unwrap_or_default())
-}
-
-async fn states(address: &str) -> Vec<String> {
-    let (_, info) = ask(address, "GET", "/v1.41/info", &Value::Null).await;
-    let lines = info["SystemStatus"].as_array().unwrap().clone();
-    let is_state = |line: &&Value| line[0].as_str().is_some_and(|name| name.ends_with("Status"));
-    lines
-        .iter()
-        .filter(is_state)
-        .map(|line| line[1].as_str().unwrap().to_owned())
-        .collect()
-}
-
-async fn until_states(address: &str, wanted: &[&str]) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let found = states(address).await;
-        if found == wanted {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{found:?} is not {wanted:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 fn create(constraint: &str) -> Value {
     json!({ "Image": "image", "Env": [format!("constraint:environment=={constraint}"), "A=b"] })
@@ -99,13 +48,12 @@ async fn containers_go_where_their_constraint_says_and_clients_see_where_that_is
     let (_, inspected) = ask(&address, "GET", "/v1.21/containers/node-2%2Fp/json", &Value::Null).await;
     assert_eq!(inspected["Node"]["Name"], "node-2");
     assert_eq!(inspected["Config"]["Env"], json!(["A=b"]));
-    let asked = |engine: &Engine| engine.asked.lock().unwrap().clone();
     assert!(
-        asked(&staging).contains(&"v1.21".to_owned()),
+        staging.versions_asked().contains(&"v1.21".to_owned()),
         "passed on in the client's version"
     );
     assert!(
-        !asked(&production).contains(&"v1.21".to_owned()),
+        !production.versions_asked().contains(&"v1.21".to_owned()),
         "which an engine of today refuses"
     );
 
@@ -183,23 +131,6 @@ async fn two_hundred_clients_at_once_lose_and_double_nothing() {
     let counts = engines.each_ref().map(|engine| engine.names().len());
     assert_eq!(counts[0] + counts[1], 100);
     assert!(counts[0].abs_diff(counts[1]) <= 2, "{counts:?} is not spread");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn info_on_fifty_engines_takes_less_than_a_tenth_of_a_second() {
-    let mut engines = Vec::new();
-    for number in 0..50 {
-        engines.push(Engine::start(&format!("node-{number:02}"), "x", OF_2020).await);
-    }
-    let (_running, address) = manage(&engines);
-    until_states(&address, &["Healthy"; 50]).await;
-    let mut fastest = Duration::MAX;
-    for _ in 0..5 {
-        let begun = Instant::now();
-        ask(&address, "GET", "/v1.41/info", &Value::Null).await;
-        fastest = fastest.min(begun.elapsed());
-    }
-    assert!(fastest < Duration::from_millis(100), "{fastest:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

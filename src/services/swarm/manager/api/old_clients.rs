@@ -8,8 +8,6 @@ use crate::services::swarm::manager::cluster::ApiVersion;
 
 /// The version that has no `VirtualSize` any more.
 const NO_VIRTUAL_SIZE: ApiVersion = ApiVersion::new(1, 44);
-/// The version that has no `ContainerConfig` any more.
-const NO_CONTAINER_CONFIG: ApiVersion = ApiVersion::new(1, 45);
 
 /// Completes an image of a list for a client of `version`, which shows its size.
 pub(super) fn complete_listed_image(image: &mut Value, version: Option<ApiVersion>) {
@@ -18,13 +16,13 @@ pub(super) fn complete_listed_image(image: &mut Value, version: Option<ApiVersio
     }
 }
 
-/// Completes an inspected image for a client of `version`: docker-compose 1 reads in `ContainerConfig` which volumes to keep
-/// when it recreates a container, and ends where there is none.
+/// Completes an inspected image for a client of `version`.
+///
+/// docker-compose 1 reads in `ContainerConfig` which volumes to keep when it recreates a container, and ends where there is
+/// none. It speaks the newest version it is offered, so its version tells nothing, and to others one thing more is no harm.
 pub(super) fn complete_image(image: &mut Value, version: Option<ApiVersion>) {
     complete_listed_image(image, version);
-    if version.is_some_and(|version| version < NO_CONTAINER_CONFIG) {
-        copy(image, "Config", "ContainerConfig");
-    }
+    copy(image, "Config", "ContainerConfig");
 }
 
 fn copy(object: &mut Value, from: &str, to: &str) {
@@ -41,7 +39,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn only_clients_of_then_get_what_was_there_then() {
+    fn what_clients_of_then_read_is_there() {
         let of_today = json!({ "Size": 5, "Config": { "Volumes": { "/data": {} } } });
         let mut image = of_today.clone();
         complete_image(&mut image, Some(ApiVersion::new(1, 21)));
@@ -50,7 +48,11 @@ mod tests {
         for version in [Some(ApiVersion::new(1, 47)), None] {
             let mut image = of_today.clone();
             complete_image(&mut image, version);
-            assert_eq!(image, of_today);
+            assert_eq!(
+                image["ContainerConfig"], of_today["Config"],
+                "docker-compose 1 takes the newest version"
+            );
+            assert_eq!(image.get("VirtualSize"), None);
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{AnswerBody, resolve};
@@ -43,11 +44,25 @@ pub(super) async fn watch(engine: Arc<Engine>, registry: Arc<Registry>, cancella
 
 /// Reaches the engine and follows it until it fails.
 async fn follow(engine: &Arc<Engine>, registry: &Registry) -> Result<std::convert::Infallible, EngineError> {
-    learn_specs(engine, registry).await?;
-    // Events first: what changes while the lists are read is then told again.
-    let mut events = follow_events(engine).await?;
-    engine.refresh_everything().await?;
-    note_success(engine, registry);
+    loop {
+        learn_specs(engine, registry).await?;
+        // Events first: what changes while the lists are read is then told again.
+        let events = follow_events(engine).await?;
+        engine.refresh_everything().await?;
+        note_success(engine, registry);
+        let begun = Instant::now();
+        follow_stream(engine, registry, events).await?;
+        // The stream ended. An engine that is well is followed anew at once, but no more often than one that fails.
+        tokio::time::sleep(FIRST_RETRY.saturating_sub(begun.elapsed())).await;
+    }
+}
+
+/// Keeps the picture as new as the last of `events`, until they end.
+async fn follow_stream(
+    engine: &Arc<Engine>,
+    registry: &Registry,
+    mut events: mpsc::Receiver<Value>,
+) -> Result<(), EngineError> {
     let mut batch = Vec::new();
     let mut refreshes = 0;
     loop {
@@ -55,10 +70,7 @@ async fn follow(engine: &Arc<Engine>, registry: &Registry) -> Result<std::conver
         tokio::select! {
             received = events.recv_many(&mut batch, TOGETHER) => {
                 if received == 0 {
-                    // The stream ended. An engine that is well is followed anew at once, one that is not fails there.
-                    return learn_specs(engine, registry).await.and(Err(EngineError::Unfit(format!(
-                        "the event stream of the docker engine at {} ended", engine.addr
-                    ))));
+                    return Ok(());
                 }
                 apply(engine, registry, std::mem::take(&mut batch)).await?;
             }

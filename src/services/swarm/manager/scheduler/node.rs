@@ -142,7 +142,8 @@ impl Node {
             })
     }
 
-    fn without_own_name<'a>(&self, reference: &'a str) -> &'a str {
+    /// The name that is left of `node/name` where the node is this one.
+    pub(super) fn without_own_name<'a>(&self, reference: &'a str) -> &'a str {
         let rest = reference
             .strip_prefix(self.name.as_str())
             .and_then(|rest| rest.strip_prefix('/'));

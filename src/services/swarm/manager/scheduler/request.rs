@@ -188,8 +188,8 @@ impl Request {
 
     /// The body that `node`'s engine gets, which has `cpus` CPUs.
     ///
-    /// CpuShares means CPUs to a Swarm client and a share of 1024 to an engine. Containers that are named as
-    /// `node/name` or by the manager's id become names that the engine knows.
+    /// CpuShares means CPUs to a Swarm client and a share of 1024 to an engine. Containers and networks that are named as
+    /// `node/name`, or by the manager's id, become names that the engine knows.
     pub fn body_for(&self, node: &Node, cpus: u64) -> Value {
         let mut config = self.config.clone();
         if let Some(Value::Object(host)) = config.get_mut("HostConfig") {
@@ -204,7 +204,11 @@ impl Request {
                 );
             }
             rename_dependencies(host, node);
+            if let Some(Value::String(mode)) = host.get_mut("NetworkMode") {
+                *mode = node.without_own_name(mode).to_owned();
+            }
         }
+        rename_endpoints(&mut config, node);
         Value::Object(config)
     }
 }
@@ -294,6 +298,18 @@ fn rename_dependencies(host: &mut Map<String, Value>, node: &Node) {
         if let Some(name) = known(reference) {
             host.insert(key.to_owned(), format!("container:{name}").into());
         }
+    }
+}
+
+fn rename_endpoints(config: &mut Map<String, Value>, node: &Node) {
+    let endpoints = config
+        .get_mut("NetworkingConfig")
+        .and_then(|config| config.get_mut("EndpointsConfig"));
+    if let Some(Value::Object(endpoints)) = endpoints {
+        let renamed = std::mem::take(endpoints).into_iter();
+        *endpoints = renamed
+            .map(|(name, endpoint)| (node.without_own_name(&name).to_owned(), endpoint))
+            .collect();
     }
 }
 

@@ -215,3 +215,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_network_named_after_its_node_reaches_the_engine_under_its_own_name() {
+    let mut nodes = two();
+    nodes[1].networks = vec!["back".to_owned()];
+    let body = json!({
+        "HostConfig": { "NetworkMode": "node-2/back" },
+        "NetworkingConfig": { "EndpointsConfig": { "node-2/back": { "Aliases": ["db"] } } },
+    });
+    assert_eq!(place(&nodes, &body).unwrap(), "node-2");
+    let sent = request("new", &body).body_for(&nodes[1], 2);
+    assert_eq!(sent["HostConfig"]["NetworkMode"], "back");
+    assert_eq!(
+        sent["NetworkingConfig"]["EndpointsConfig"],
+        json!({ "back": { "Aliases": ["db"] } })
+    );
+}
