@@ -9,6 +9,7 @@
 
 mod harness;
 
+mod cluster;
 mod commands;
 mod disks;
 mod engine_options;
