@@ -56,6 +56,14 @@ pub async fn ask(address: &str, method: &str, path: &str, body: &Value) -> (u16,
     (status, serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
+/// Sends a request and returns its status and the text it was answered.
+pub async fn ask_text(address: &str, method: &str, path: &str, body: &Value) -> (u16, String) {
+    let answer = send(address, method, path, (body, &[])).await;
+    let status = answer.status().as_u16();
+    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// What `info` says of the engines' health, in its order.
 pub async fn states(address: &str) -> Vec<String> {
     let (_, info) = ask(address, "GET", "/v1.41/info", &Value::Null).await;

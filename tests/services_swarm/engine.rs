@@ -27,6 +27,7 @@ pub struct Engine {
     pub(super) label: String,
     pub(super) versions: (&'static str, &'static str),
     pub(super) containers: Mutex<Vec<Value>>,
+    pub(super) images: Mutex<Vec<Value>>,
     pub(super) made: AtomicUsize,
     /// The requests that came, each as its version, method and path; the version is empty where none was said.
     pub asked: Mutex<Vec<(String, String)>>,
@@ -47,6 +48,9 @@ impl Engine {
             label: label.to_owned(),
             versions,
             containers: Mutex::default(),
+            images: Mutex::new(vec![
+                json!({ "Id": "sha256:1", "RepoTags": ["chat:v1"], "Size": 5, "Created": "2026-01-01T00:00:00Z", "Config": {} }),
+            ]),
             made: AtomicUsize::new(0),
             asked: Mutex::default(),
             broken: AtomicBool::new(false),
@@ -56,6 +60,14 @@ impl Engine {
         });
         engine.clone().serve(listener);
         engine
+    }
+
+    /// Gives it an image of the repository `name` with `tags`, made at the time `created`.
+    pub fn put_image(&self, name: &str, tags: &[&str], created: &str) {
+        let tags: Vec<String> = tags.iter().map(|tag| format!("{name}:{tag}")).collect();
+        let image =
+            json!({ "Id": format!("sha256:{created}"), "RepoTags": tags, "Size": 5, "Created": created, "Config": {} });
+        self.images.lock().unwrap().push(image);
     }
 
     /// Ends every connection and listens no more.

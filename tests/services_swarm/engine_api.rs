@@ -33,8 +33,9 @@ impl Engine {
             (&Method::POST, ["exec", EXEC, "start"]) => echo(request),
             (_, ["exec", EXEC, "json"]) => whole(200, &json!({ "ID": EXEC, "ExitCode": 0, "Running": false })),
             (_, ["containers", rest @ ..]) => self.of_containers(rest, request).await,
-            (_, ["images", "json"]) => whole(200, &json!([image()])),
-            (_, ["images", _, "json"]) => whole(200, &image()),
+            (_, ["images", "json"]) => whole(200, &json!(*self.images.lock().unwrap())),
+            (&Method::POST, ["images", .., "push"]) => whole(200, &json!({ "status": "pushed" })),
+            (_, ["images", name, "json"]) => self.image(name),
             (_, ["networks"]) => whole(200, &json!([])),
             (_, ["volumes"]) => whole(200, &json!({ "Volumes": [] })),
             _ => refused(404, &format!("page not found: {path}")),
@@ -47,6 +48,16 @@ impl Engine {
             "Labels": [format!("environment={}", self.label)], "Driver": "overlay2", "KernelVersion": "6",
             "OperatingSystem": "test", "OSType": "linux", "ServerVersion": "sim",
         })
+    }
+
+    fn image(&self, name: &str) -> Response<Body> {
+        let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+        let images = self.images.lock().unwrap();
+        let is_called = |image: &&Value| image["RepoTags"].as_array().unwrap().contains(&json!(name));
+        match images.iter().find(is_called) {
+            Some(image) => whole(200, image),
+            None => refused(404, &format!("No such image: {name}")),
+        }
     }
 
     async fn of_containers(&self, parts: &[&str], request: Request<Incoming>) -> Response<Body> {
@@ -108,10 +119,6 @@ impl Engine {
             "State": { "Status": "created", "Running": false }, "HostConfig": config["HostConfig"], "Image": "sha256:1",
         })
     }
-}
-
-fn image() -> Value {
-    json!({ "Id": "sha256:1", "RepoTags": ["chat:v1"], "Size": 5, "Created": "2026-01-01T00:00:00Z", "Config": {} })
 }
 
 fn list(containers: &[Value], all: Option<&str>, filters: Option<&str>) -> Value {

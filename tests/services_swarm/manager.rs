@@ -57,7 +57,7 @@ async fn containers_go_where_their_constraint_says_and_clients_see_where_that_is
         "which an engine of today refuses"
     );
 
-    let (status, refused) = ask(&address, "POST", "/v1.21/containers/create", &create("nowhere")).await;
+    let (status, refused) = ask(&address, "POST", "/v1.41/containers/create", &create("nowhere")).await;
     let message = refused["message"].as_str().unwrap();
     assert!(
         status == 500 && message.contains("constraint:environment==nowhere"),
@@ -172,4 +172,38 @@ async fn a_search_is_an_engines_business() {
         answer["message"], "page not found: images/search",
         "the engine in memory has none"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_built_last_is_pushed_and_all_tags_from_where_most_of_them_are() {
+    let engines = [
+        Engine::start("node-1", "x", OF_2020).await,
+        Engine::start("node-2", "x", OF_2020).await,
+    ];
+    engines[0].put_image("host:5000/chat", &["v1"], "2026-01-01T00:00:00Z");
+    engines[0].put_image("host:5000/chat", &["v2"], "2026-01-02T00:00:00Z");
+    engines[1].put_image("host:5000/chat", &["v1"], "2026-01-03T00:00:00Z");
+    let (_running, address) = manage(&engines);
+    until_states(&address, &["Healthy", "Healthy"]).await;
+    for (query, pushes) in [("?tag=v1", [0, 1]), ("?tag=v2", [1, 1]), ("", [2, 1])] {
+        let path = format!("/v1.41/images/host:5000/chat/push{query}");
+        let (status, answer) = ask(&address, "POST", &path, &Value::Null).await;
+        assert_eq!(status, 200, "{answer}");
+        let pushed = |engine: &std::sync::Arc<Engine>| {
+            let asked = engine.asked.lock().unwrap();
+            asked
+                .iter()
+                .filter(|(_, asked)| asked.starts_with("POST /images/host:5000/chat/push"))
+                .count()
+        };
+        assert_eq!(engines.each_ref().map(pushed), pushes, "after {path}");
+    }
+    let (status, _) = ask(
+        &address,
+        "POST",
+        "/v1.41/images/host:5000/chat/push?tag=v9",
+        &Value::Null,
+    )
+    .await;
+    assert_eq!(status, 404);
 }

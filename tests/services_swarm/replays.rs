@@ -3,7 +3,7 @@
 //! A line of a record is a request; `{NAME#2}` stands for the id of the second container that was made with that name,
 //! `{NAME#2:12}` for its first twelve digits, and `{exec}` for the id of the last exec.
 
-use super::client::{ask, manage, send, until_states};
+use super::client::{ask, ask_text, manage, send, until_states};
 use super::engine::Engine;
 use regex::Regex;
 use serde_json::{Value, json};
@@ -137,4 +137,24 @@ async fn an_old_client_reads_of_an_image_what_engines_of_today_leave_out() {
     );
     let (_, info) = ask(&address, "GET", "/v1.21/info", &Value::Null).await;
     assert_eq!(info["DriverStatus"][3], json!(["Nodes", "1"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_client_reads_refusals_as_text_and_a_new_one_as_json() {
+    let engine = Engine::start("node-1", "x", OF_TODAY).await;
+    let (_running, address) = manage(std::slice::from_ref(&engine));
+    until_states(&address, &["Healthy"]).await;
+    let nowhere = json!({ "Image": "chat:v1", "Env": ["constraint:environment==y"] });
+    let (status, text) = ask_text(&address, "POST", "/v1.23/containers/create", &nowhere).await;
+    assert_eq!(status, 500);
+    assert_eq!(
+        text,
+        "Unable to find a node that satisfies the following conditions: [constraint:environment==y (soft=false)]\n\
+         node-1: has environment=x (constraint)\n"
+    );
+    // The engine's own words, too.
+    let (status, text) = ask_text(&address, "GET", "/v1.21/images/search?term=x", &Value::Null).await;
+    assert_eq!((status, text.as_str()), (404, "page not found: images/search\n"));
+    let (status, answer) = ask(&address, "POST", "/v1.24/containers/create", &nowhere).await;
+    assert!(status == 500 && answer["message"].is_string(), "{answer}");
 }

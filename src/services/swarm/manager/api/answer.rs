@@ -4,13 +4,16 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::services::swarm::manager::cluster::{EngineError, LookupError, ScheduleError};
 use crate::services::swarm::manager::scheduler::RequestError;
+
+/// The largest refusal that is read, in bytes.
+const LARGEST_REFUSAL: usize = 1 << 20;
 
 /// What a body can fail with.
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -116,6 +119,26 @@ pub(super) fn lines() -> (mpsc::Sender<Value>, Answer) {
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     (sender, answer)
+}
+
+/// A refusal as clients before API 1.24 read it: the bare message.
+pub(super) async fn as_text(answer: Answer) -> Answer {
+    let (mut head, mut stream) = answer.into_parts();
+    let mut body = Vec::new();
+    while let Some(Ok(frame)) = stream.frame().await {
+        body.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+        if body.len() > LARGEST_REFUSAL {
+            break;
+        }
+    }
+    body.truncate(LARGEST_REFUSAL);
+    let refusal: Option<Value> = serde_json::from_slice(&body).ok();
+    let message = refusal.and_then(|refusal| refusal["message"].as_str().map(str::to_owned));
+    let text = message.map_or(Bytes::from(body), |message| Bytes::from(format!("{message}\n")));
+    head.headers.remove(CONTENT_LENGTH);
+    head.headers
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    Response::from_parts(head, Full::new(text).map_err(|never| match never {}).boxed_unsync())
 }
 
 /// An engine's answer, passed on as it comes.

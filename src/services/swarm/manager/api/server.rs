@@ -16,15 +16,17 @@ use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::answer::{Answer, Refused, json_answer, whole};
+use super::answer::{Answer, Refused, as_text, json_answer, whole};
 use super::route::Route;
 use super::{containers, events, everywhere, images, networks, views, volumes};
-use crate::services::swarm::manager::cluster::Cluster;
+use crate::services::swarm::manager::cluster::{ApiVersion, Cluster};
 
 /// How many clients are served at once.
 const MOST_CONNECTIONS: usize = 2000;
 /// How long a client may take for the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(30);
+/// From this version on clients read refusals as JSON.
+const JSON_REFUSALS: ApiVersion = ApiVersion::new(1, 24);
 /// The pause after the system refused a connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -111,6 +113,10 @@ async fn answer(cluster: &Cluster, request: Request<Incoming>) -> Answer {
         Ok(answer) => answer,
         Err(refused) => refused.answer(),
     };
+    let is_refusal = answer.status().is_client_error() || answer.status().is_server_error();
+    if is_refusal && route.version.is_some_and(|version| version < JSON_REFUSALS) {
+        answer = as_text(answer).await;
+    }
     let headers = answer.headers_mut();
     if let Ok(version) = HeaderValue::from_str(&views::newest_version(cluster).to_string()) {
         headers.insert("api-version", version);
