@@ -9,6 +9,7 @@ mod clap_text;
 mod console;
 mod discovery;
 mod go_duration;
+mod go_size;
 pub mod mongo;
 mod random;
 mod run;

@@ -1,5 +1,6 @@
 //! An engine in memory, for what needs many of them or one that dies at the right moment. The real ones are in `tests/nodes`.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -28,6 +29,8 @@ pub struct Engine {
     pub(super) versions: (&'static str, &'static str),
     pub(super) containers: Mutex<Vec<Value>>,
     pub(super) images: Mutex<Vec<Value>>,
+    /// The names of its volumes.
+    pub volumes: Mutex<BTreeSet<String>>,
     pub(super) made: AtomicUsize,
     /// The requests that came, each as its version, method and path; the version is empty where none was said.
     pub asked: Mutex<Vec<(String, String)>>,
@@ -51,6 +54,7 @@ impl Engine {
             images: Mutex::new(vec![
                 json!({ "Id": "sha256:1", "RepoTags": ["chat:v1"], "Size": 5, "Created": "2026-01-01T00:00:00Z", "Config": {} }),
             ]),
+            volumes: Mutex::default(),
             made: AtomicUsize::new(0),
             asked: Mutex::default(),
             broken: AtomicBool::new(false),

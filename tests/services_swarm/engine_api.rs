@@ -36,8 +36,8 @@ impl Engine {
             (_, ["images", "json"]) => whole(200, &json!(*self.images.lock().unwrap())),
             (&Method::POST, ["images", .., "push"]) => whole(200, &json!({ "status": "pushed" })),
             (_, ["images", name, "json"]) => self.image(name),
-            (_, ["networks"]) => whole(200, &json!([])),
-            (_, ["volumes"]) => whole(200, &json!({ "Volumes": [] })),
+            (_, ["networks"]) => whole(200, &json!([{ "Name": "bridge", "Id": self.name, "Scope": "local" }])),
+            (_, ["volumes", rest @ ..]) => self.of_volumes(rest, request).await,
             _ => refused(404, &format!("page not found: {path}")),
         }
     }
@@ -48,6 +48,29 @@ impl Engine {
             "Labels": [format!("environment={}", self.label)], "Driver": "overlay2", "KernelVersion": "6",
             "OperatingSystem": "test", "OSType": "linux", "ServerVersion": "sim",
         })
+    }
+
+    async fn of_volumes(&self, parts: &[&str], request: Request<Incoming>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let mut volumes = self.volumes.lock().unwrap();
+        let shown = |name: &String| json!({ "Name": name, "Driver": "local", "Scope": "local" });
+        match (&head.method, parts) {
+            (_, []) => whole(
+                200,
+                &json!({ "Volumes": volumes.iter().map(shown).collect::<Vec<_>>() }),
+            ),
+            (&Method::POST, ["create"]) => {
+                let wanted: Value = serde_json::from_slice(&body).unwrap();
+                let name = wanted["Name"].as_str().unwrap().to_owned();
+                volumes.insert(name.clone());
+                whole(201, &shown(&name))
+            }
+            (&Method::DELETE, ["used"]) => refused(409, "volume is in use"),
+            (&Method::DELETE, [name]) if volumes.remove(*name) => whole(204, &Value::Null),
+            (&Method::GET, [name]) if volumes.contains(*name) => whole(200, &shown(&(*name).to_owned())),
+            _ => refused(404, "no such volume"),
+        }
     }
 
     fn image(&self, name: &str) -> Response<Body> {

@@ -139,6 +139,8 @@ async fn what_has_no_meaning_on_a_cluster_is_refused_by_name() {
     for (path, words) in [
         ("/v1.41/services", "swarm mode"),
         ("/v1.41/session", "DOCKER_BUILDKIT=0"),
+        ("/v1.41/containers/prune", "docker -H tcp://NODE:2375 container prune"),
+        ("/v1.41/images/load", "docker -H tcp://NODE:2375 load"),
     ] {
         let (status, refused) = ask(&address, "POST", path, &Value::Null).await;
         assert!(
@@ -206,4 +208,52 @@ async fn what_was_built_last_is_pushed_and_all_tags_from_where_most_of_them_are(
     )
     .await;
     assert_eq!(status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_is_on_every_engine_or_on_the_one_in_its_name() {
+    let engines = [
+        Engine::start("node-1", "x", OF_2020).await,
+        Engine::start("node-2", "x", OF_2020).await,
+    ];
+    let (_running, address) = manage(&engines);
+    until_states(&address, &["Healthy", "Healthy"]).await;
+    for name in ["all", "node-2/one", "used"] {
+        let (status, answer) = ask(&address, "POST", "/v1.41/volumes/create", &json!({ "Name": name })).await;
+        assert_eq!(status, 201, "{answer}");
+    }
+    let (_, listed) = ask(&address, "GET", "/v1.41/volumes", &Value::Null).await;
+    let names: Vec<_> = listed["Volumes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["Name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        ["node-1/all", "node-1/used", "node-2/all", "node-2/one", "node-2/used"]
+    );
+    for (name, wanted) in [("all", 204), ("all", 404), ("node-2%2Fone", 204), ("used", 409)] {
+        let (status, answer) = ask(&address, "DELETE", &format!("/v1.41/volumes/{name}"), &Value::Null).await;
+        assert_eq!(status, wanted, "{name}: {answer}");
+    }
+    let left = |engine: &std::sync::Arc<Engine>| engine.volumes.lock().unwrap().len();
+    assert_eq!(engines.each_ref().map(left), [1, 1], "but for what is in use");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn networks_are_listed_with_their_node_and_to_compose_by_the_names_it_gave() {
+    let (_running, address) = manage(&[Engine::start("node-1", "x", OF_2020).await]);
+    until_states(&address, &["Healthy"]).await;
+    let (_, listed) = ask(&address, "GET", "/v1.41/networks", &Value::Null).await;
+    assert_eq!(listed[0]["Name"], "node-1/bridge");
+    let filters = "%7B%22label%22%3A%5B%22com.docker.compose.project%3Dchat%22%5D%7D";
+    let (_, listed) = ask(
+        &address,
+        "GET",
+        &format!("/v1.41/networks?filters={filters}"),
+        &Value::Null,
+    )
+    .await;
+    assert_eq!(listed[0]["Name"], "bridge");
 }

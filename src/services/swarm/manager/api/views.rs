@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use crate::services::go_size;
 use crate::services::swarm::manager::cluster::{ApiVersion, Cluster, Snapshot};
 
 /// The version clients see; the archived image's last.
@@ -154,7 +155,7 @@ fn node_status(snapshot: &Snapshot) -> Vec<[String; 2]> {
         ),
         line(
             "Reserved Memory",
-            &format!("{} / {}", size(used.memory), size(snapshot.memory)),
+            &format!("{} / {}", go_size::show(used.memory), go_size::show(snapshot.memory)),
         ),
         line("Labels", &labels.join(", ")),
     ];
@@ -169,39 +170,4 @@ fn node_status(snapshot: &Snapshot) -> Vec<[String; 2]> {
 
 fn line(name: &str, value: &str) -> [String; 2] {
     [format!("  └ {name}"), value.to_owned()]
-}
-
-/// Shows bytes as Go's units package does: four digits, binary units.
-fn size(bytes: u64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let (mut value, mut unit) = (bytes as f64, 0);
-    while value >= 1024.0 && unit + 1 < units.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    let digits = match value {
-        value if value >= 1000.0 => 0,
-        value if value >= 100.0 => 1,
-        value if value >= 10.0 => 2,
-        _ => 3,
-    };
-    let text = format!("{value:.digits$}");
-    let text = if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
-    };
-    format!("{text} {}", units[unit])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_four_digits_at_most() {
-        assert_eq!(size(0), "0 B");
-        assert_eq!(size(4_143_640_576), "3.859 GiB");
-        assert_eq!(size(512 << 20), "512 MiB");
-    }
 }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::node::{Node, Resources};
+use crate::services::go_size;
 
 /// How nodes that may have a container are ranked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -103,11 +104,8 @@ pub(super) fn shortage(wanted: Resources, node: &Node) -> String {
         ));
     }
     if percent(wanted.memory, node.used.memory, node.total.memory).is_none() {
-        let (used, total) = (node.used.memory, node.total.memory);
-        short.push(format!(
-            "has {used} of {total} bytes of memory reserved, {} wanted",
-            wanted.memory
-        ));
+        let [used, total, wanted] = [node.used.memory, node.total.memory, wanted.memory].map(go_size::show);
+        short.push(format!("has {used} of {total} of memory reserved, {wanted} wanted"));
     }
     short.join("; ")
 }
