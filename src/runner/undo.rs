@@ -2,7 +2,7 @@
 
 use super::baseline::{EngineContents, as_baseline, files_again};
 use super::builds::{contents_with_commits, let_commits_end};
-use super::engine::{Engine, EngineFault};
+use super::engine::Engine;
 use super::engine_hand::{EngineHand, running_words};
 use super::executor::Done;
 use super::output::StepOutput;
@@ -223,34 +223,40 @@ impl<'a> Undoing<'a> {
             refused.extend(self.take_tag_back(&engine, &tag).await.err());
         }
         refused.extend(self.remove_our_images(&engine, &proofs).await.err());
-        if refused.is_empty() {
-            Ok(())
-        } else {
-            Err(refused.into_iter().collect::<Vec<_>>().join("; "))
-        }
+        as_result(&refused)
     }
 
     async fn remove_our_images(&mut self, engine: &Engine, proofs: &Proofs) -> Result<(), String> {
+        // What a killed build left running holds its layers; what the engine is removing itself, a little longer; and one may
+        // have come after the look.
+        let limit = Instant::now() + SETTLE;
+        let mut ticks = interval(Duration::from_millis(250));
+        let mut in_vain = 0;
         loop {
             let contents = self.contents().await?;
             let mut faults = Vec::new();
-            // What a killed build left running holds its layers.
-            for container in proofs.containers(&contents, &self.baseline) {
+            let containers = proofs.containers(&contents, &self.baseline);
+            for container in &containers {
                 self.output.say(&format!("removing container {}", container.name));
                 faults.extend(engine.remove_container(&container.id).await.err());
             }
+            in_vain += 1;
             let ours = proofs.images(&contents, &self.baseline);
-            let mut progress = false;
             for image in leaves(&ours, &contents) {
                 for name in names(image) {
                     match engine.remove_image(name).await {
-                        Ok(()) => progress = true,
+                        Ok(()) => in_vain = 0,
                         Err(fault) => faults.push(fault),
                     }
                 }
             }
-            if ours.is_empty() || !progress {
+            let over = Instant::now() > limit || self.shared.stop.is_cancelled();
+            let hopeless = over || (in_vain > 1 && containers.is_empty());
+            if in_vain > 0 && (faults.is_empty() || hopeless) {
                 return as_result(&faults);
+            }
+            if in_vain > 0 {
+                ticks.tick().await;
             }
         }
     }
@@ -267,7 +273,8 @@ impl<'a> Undoing<'a> {
         let before = images.find(|(id, tags)| tags.contains(tag) && is_there(id));
         let before = before.map(|(id, _)| id.clone());
         if let Some(now) = now {
-            if before.as_ref() == Some(&now.id) || self.is_in_baseline(&now.id, tag) {
+            let had_it = self.baseline.images.get(&now.id).is_some_and(|tags| tags.contains(tag));
+            if before.as_ref() == Some(&now.id) || had_it {
                 return Ok(());
             }
             self.take_tag_away(engine, tag, &now.id, before.is_some()).await?;
@@ -294,10 +301,6 @@ impl<'a> Undoing<'a> {
         engine.remove_image(tag).await.map_err(|fault| fault.to_string())
     }
 
-    fn is_in_baseline(&self, id: &str, tag: &str) -> bool {
-        self.baseline.images.get(id).is_some_and(|tags| tags.contains(tag))
-    }
-
     fn finish(self, outcome: Outcome) -> Done {
         match self.output.finish() {
             Ok(output) => Done { outcome, output },
@@ -309,11 +312,11 @@ impl<'a> Undoing<'a> {
     }
 }
 
-fn as_result(faults: &[EngineFault]) -> Result<(), String> {
-    if faults.is_empty() {
+fn as_result(faults: impl IntoIterator<Item = impl ToString>) -> Result<(), String> {
+    let texts: BTreeSet<String> = faults.into_iter().map(|fault| fault.to_string()).collect();
+    if texts.is_empty() {
         return Ok(());
     }
-    let texts: BTreeSet<String> = faults.iter().map(ToString::to_string).collect();
     Err(texts.into_iter().collect::<Vec<_>>().join("; "))
 }
 

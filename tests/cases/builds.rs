@@ -3,8 +3,9 @@
 use super::engine::{Commit, Container, id, image_id};
 use super::labs::plan;
 use super::machine::Machine;
-use super::ownership::{builds, compared, is_clean, stranger, when};
+use super::ownership::{builds, compared, is_clean, printed, stranger, when};
 use super::stage::Stage;
+use labctl::domain::Outcome;
 use labctl::node::fake::FakeAnswer;
 use std::time::Duration;
 
@@ -92,4 +93,24 @@ async fn a_build_that_failed_or_stands_still_is_not_waited_for_without_end() {
         let waited = begun.elapsed() > Duration::from_secs(60);
         assert_eq!(waited, status == 0, "only a command that ended well leaves a layer");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_that_a_container_still_holds_goes_as_soon_as_the_engine_has_removed_that() {
+    let stage = Stage::one();
+    let machine = stage.machine("node-0");
+    base(machine);
+    when(machine, "build web", running_in("ca") + &printed(&["1a"]), |engine| {
+        engine.image(&image_id("1a"), &[], Some(&image_id("0a")));
+        engine.container(Container {
+            image: image_id("1a"),
+            ..ended("quirky_name", "ca", 137)
+        });
+        engine.removals.insert(id("ca"), 12);
+    });
+    stage.run(&plan(vec![builds()])).await;
+    let ran = stage.cleanup().await;
+    assert!(is_clean(&stage, &ran), "{:#?}", ran.events);
+    assert_eq!(ran.outcome("undo-images@node-0"), Outcome::Passed);
+    assert!(!machine.engine.with(|engine| engine.has_image(&image_id("1a"))));
 }

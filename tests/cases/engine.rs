@@ -55,6 +55,8 @@ pub struct Contents {
     pub volumes: Vec<Volume>,
     /// What the engine has in hand.
     pub commits: Vec<Commit>,
+    /// The containers that it is removing, and how many looks at the containers come before they are gone.
+    pub removals: BTreeMap<String, u32>,
     /// What can be pulled: an image's id by reference.
     pub registry: BTreeMap<String, String>,
     /// Things that are refused: part of a request's line, and what is said.
@@ -113,6 +115,13 @@ impl Contents {
 
     /// Goes on with what the engine has in hand.
     pub fn work(&mut self) {
+        for left in self.removals.values_mut() {
+            *left = left.saturating_sub(1);
+        }
+        let removals = &self.removals;
+        self.containers
+            .retain(|container| removals.get(&container.id) != Some(&0));
+        self.removals.retain(|_, left| *left > 0);
         for mut commit in std::mem::take(&mut self.commits) {
             if commit.looks == 0 {
                 self.layer(&commit.image, &commit.parent, &commit.container);
@@ -257,6 +266,9 @@ impl Contents {
         let Some(position) = self.containers.iter().position(|container| container.id == id) else {
             return no(404, format!("No such container: {id}"));
         };
+        if self.removals.contains_key(id) {
+            return no(409, format!("removal of container {id} is already in progress"));
+        }
         if self.containers[position].running && !force {
             return no(409, "You cannot remove a running container");
         }

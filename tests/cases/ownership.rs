@@ -162,7 +162,7 @@ fn build(engine: &mut super::engine::Contents) {
     engine.image(&image_id("1b"), &["web:latest"], Some(&image_id("1a")));
 }
 
-fn printed(ids: &[&str]) -> String {
+pub fn printed(ids: &[&str]) -> String {
     ids.iter()
         .map(|digits| format!(" ---> {}\n", &id(digits)[..12]))
         .collect()
