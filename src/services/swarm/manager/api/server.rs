@@ -156,21 +156,25 @@ async fn dispatch(cluster: &Cluster, route: &Route, request: Request<Incoming>) 
         (&Method::POST, "auth", "") => everywhere::any(cluster, route, request).await,
         (&Method::POST, "commit", "") => containers::commit(cluster, route, request).await,
         (_, "networks" | "volumes", _) => of_networks_and_volumes(cluster, route, (&kind, &rest), request).await,
-        (&Method::GET, "plugins", _) if rest.ends_with("/json") => {
-            // `docker inspect` asks for a plugin last, and reads in 404 that it may say that there is no such thing.
+        _ => Err(no_answer(&method, &kind, &rest)),
+    }
+}
+
+/// What the manager says of all that it does not do, and what to use.
+fn no_answer(method: &Method, kind: &str, rest: &str) -> Refused {
+    match (kind, rest) {
+        // `docker inspect` asks for a plugin last, and reads in 404 that it may say that there is no such thing.
+        ("plugins", _) if *method == Method::GET && rest.ends_with("/json") => {
             let name = rest.trim_end_matches("/json");
-            Err(Refused::new(
-                StatusCode::NOT_FOUND,
-                format!("plugin {name:?} not found"),
-            ))
+            Refused::new(StatusCode::NOT_FOUND, format!("plugin {name:?} not found"))
         }
-        (_, "session" | "grpc", _) => Err(Refused::not_here("BuildKit; build with DOCKER_BUILDKIT=0")),
-        (_, "swarm" | "services" | "nodes" | "tasks" | "secrets" | "configs", _) => Err(Refused::not_here(
-            "swarm mode; this is classic Swarm, use docker run and docker-compose",
-        )),
-        (_, "system", "df") => Err(on_each_node("docker system df")),
-        (_, "plugins", _) => Err(on_each_node("docker plugin")),
-        _ => Err(on_each_node(&format!("{method} {}", route.path))),
+        ("session" | "grpc", _) => Refused::not_here("BuildKit; build with DOCKER_BUILDKIT=0"),
+        ("swarm" | "services" | "nodes" | "tasks" | "secrets" | "configs", _) => {
+            Refused::not_here("swarm mode; this is classic Swarm, use docker run and docker-compose")
+        }
+        ("system", "df") => on_each_node("docker system df"),
+        ("plugins", _) => on_each_node("docker plugin"),
+        _ => on_each_node(&format!("{method} /{kind}/{rest}")),
     }
 }
 
