@@ -177,16 +177,6 @@ impl Bench {
         }
     }
 
-    /// Does the same for all nodes, of whose engines the test restarted some.
-    #[track_caller]
-    pub fn assert_same_but_engines_restarted(&self) {
-        for (node, before) in self.nodes.iter().zip(&self.before) {
-            Snapshot::of(node)
-                .without_start()
-                .assert_same_as(&before.without_start(), &node.name);
-        }
-    }
-
     /// Returns a path in the test's own directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
