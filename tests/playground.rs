@@ -233,7 +233,7 @@ async fn all_facts(status: &PlaygroundStatus) -> [Facts; 3] {
     let mut found = Vec::new();
     for node in &status.inventory().nodes {
         let node = SshNode::connect(node, &SshOptions::new(control.path())).await.unwrap();
-        found.push(facts(&node).await.unwrap());
+        found.push(facts(&node, "127.0.0.1").await.unwrap());
         node.close().await;
     }
     found.try_into().unwrap()

@@ -168,7 +168,7 @@ async fn steps_run_as_the_login_user_or_as_root() {
 async fn facts_are_gathered() {
     let Some(bench) = Bench::new().await else { return };
     let node = bench.connect().await;
-    let facts = facts(&node).await.unwrap();
+    let facts = facts(&node, "localhost").await.unwrap();
     eprintln!("{facts:#?}");
     assert_eq!(facts.login.user, node.account().user);
     assert!(facts.login.root && facts.login.may_use_engine);

@@ -45,7 +45,7 @@ pub(super) async fn connect(inventory: &Inventory, wanted: Option<&[NodeName]>) 
 
 async fn reach(node: &Node, options: &SshOptions) -> Result<Reached, NodeError> {
     let transport: Arc<dyn Transport> = Arc::new(SshNode::connect(node, options).await?);
-    let facts = probe::facts(transport.as_ref())
+    let facts = probe::facts(transport.as_ref(), &node.private_ip)
         .await
         .map_err(|error| error.to_string());
     Ok(Reached { transport, facts })

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct Facts {
     /// Who labctl logs in as.
     pub login: LoginFacts,
+    /// The IP address of the node's own that its private name leads to, or its first one; `None` where it could not be told.
+    #[serde(default)]
+    pub private_address: Option<String>,
     /// The operating system.
     pub os: OsFacts,
     /// What starts services there.

@@ -4,6 +4,7 @@ use super::lab::LabDefinition;
 use crate::domain::{ComposeFacts, ComposeFlavour, Facts, Inventory, Node, NodeName};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// The values that templates refer to, for the lab as a whole and for each of its nodes.
 #[derive(Debug)]
@@ -104,10 +105,20 @@ fn images_of(definition: &LabDefinition, inventory: &Inventory) -> Json {
     Json::Object(images.collect())
 }
 
+/// Returns the address that a server on `node` must listen on for the others: a name is of no use to it.
+fn private_address<'a>(node: &'a Node, facts: &'a Facts) -> &'a str {
+    let found = facts.private_address.as_deref();
+    match node.private_ip.parse::<IpAddr>() {
+        Ok(_) => &node.private_ip,
+        Err(_) => found.unwrap_or(&node.private_ip),
+    }
+}
+
 fn node_value(node: &Node, facts: &Facts, vars: Json) -> Json {
     json!({
         "name": node.name.as_str(),
         "private_ip": node.private_ip,
+        "private_address": private_address(node, facts),
         "address": node.address,
         "public_address": node.public_address.as_deref().unwrap_or_default(),
         "browser_address": node.browser_address(),

@@ -29,6 +29,7 @@ pub(super) fn facts(flavour: ComposeFlavour) -> Facts {
             root: true,
             may_use_engine: true,
         },
+        private_address: None,
         os: OsFacts {
             id: "debian".into(),
             version: Some("12".into()),

@@ -10,9 +10,9 @@ use crate::node::Transport;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// Gathers the facts of the node behind `transport`: one script, and the engine's own words.
-pub async fn facts(transport: &dyn Transport) -> Result<Facts, ProbeError> {
-    let lines = FactLines::gather(transport).await?;
+/// Gathers the facts of the node behind `transport`, which others call `private_ip`: one script, and the engine's own words.
+pub async fn facts(transport: &dyn Transport, private_ip: &str) -> Result<Facts, ProbeError> {
+    let lines = FactLines::gather(transport, private_ip).await?;
     let (engine, engine_problem) = match observe(transport, &Probe::Engine { at: EngineAt::Socket }).await? {
         Observation::Engine(engine) => (Some(engine), None),
         Observation::EngineDown { reason } => (None, Some(reason)),
@@ -26,6 +26,7 @@ pub async fn facts(transport: &dyn Transport) -> Result<Facts, ProbeError> {
             root: lines.has("root"),
             may_use_engine: lines.has("may_use_engine"),
         },
+        private_address: lines.one("private_address"),
         os: OsFacts {
             id: lines.one("os_id").unwrap_or_default(),
             version: lines.one("os_version"),

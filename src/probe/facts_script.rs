@@ -24,6 +24,11 @@ if [ -r /var/run/docker.sock ] && [ -w /var/run/docker.sock ]; then say may_use_
 if [ -r /etc/os-release ]; then
     (. /etc/os-release; say os_id "${ID-}"; say os_version "${VERSION_ID-}"; say os_name "${PRETTY_NAME-}")
 fi
+# A name of the node's own often leads to 127.0.1.1 there: what others reach is one of its interfaces' addresses.
+own=$(hostname -I 2>/dev/null)
+for address in $(getent ahostsv4 "$1" 2>/dev/null | cut -d' ' -f1 | uniq) $own; do
+    case " $own " in *" $address "*) say private_address "$address"; break ;; esac
+done
 say arch "$(uname -m)"
 say kernel "$(uname -r)"
 say init "$(cat /proc/1/comm 2>/dev/null)"
@@ -74,8 +79,8 @@ pub(super) struct FactLines(BTreeMap<String, Vec<String>>);
 
 impl FactLines {
     /// Runs the script on the node.
-    pub(super) async fn gather(transport: &dyn Transport) -> Result<Self, ProbeError> {
-        let command = Command::Argv(["sh", "-c", SCRIPT].map(str::to_owned).to_vec());
+    pub(super) async fn gather(transport: &dyn Transport, private_ip: &str) -> Result<Self, ProbeError> {
+        let command = Command::Argv(["sh", "-c", SCRIPT, "sh", private_ip].map(str::to_owned).to_vec());
         let look = Look {
             command,
             as_root: false,

@@ -1,96 +1,39 @@
-//! A cluster as the tutorial makes it: discovery, manager and agents in containers of node-0, engines on node-1 and node-2, and
-//! the docker and docker-compose that node-0 has as its clients.
+//! The cluster that task 2 makes: discovery, manager and agents in containers of node-0, engines on node-1 and node-2, and the docker and
+//! docker-compose that node-0 has as its clients.
 
 use crate::harness::{Bench, Node, bench, wait_for};
-use labctl::images::{OwnImage, Program, write};
 use std::time::{Duration, Instant};
 
 /// How late a change of an engine may be seen.
 const NOTICED: Duration = Duration::from_secs(20);
 
-/// Gives an engine its own options back, where it has others. What is kept of them is where no snapshot looks.
-const RESTORE: &str = "if [ -f /run/labctl-test-options ]; then \
-    cp -p /run/labctl-test-options /etc/default/docker && rm /run/labctl-test-options && service docker restart; fi >/dev/null 2>&1";
-
-/// Makes an engine listen to the cluster; ADDRESS and LABEL are put in.
-const LISTEN: &str = r#"cp -p /etc/default/docker /run/labctl-test-options
-    echo 'DOCKER_OPTS="-H tcp://ADDRESS:2375 -H unix:///var/run/docker.sock --tls=false --label=environment=LABEL"' >>/etc/default/docker
-    service docker restart >/dev/null 2>&1"#;
-
-/// Starts what runs on node-0; ADDRESS, NODE1 and NODE2 are put in. `docker run -P` would do, but the tutorial says 3375.
-const START: &str = r#"set -e
-    D=/run/labctl-test-cluster; mkdir -p $D
-    docker run --rm -v $D:/c --entrypoint /labctl labctl/discovery:1 \
-        service certificate --directory /c --name discovery --host discovery.hub.docker.com,ADDRESS >/dev/null
-    docker run -d --name discovery -v $D:/c:ro -p ADDRESS:443:443 labctl/discovery:1 \
-        --certificate /c/discovery.pem --key /c/discovery.key >/dev/null
-    E="-e SSL_CERT_FILE=/c/ca.pem -v $D:/c:ro --add-host discovery.hub.docker.com:ADDRESS"
-    for i in 1 2 3 4 5 6 7 8 9 10; do
-        TOKEN=$(docker run --rm $E labctl/swarm:1.2.9 create 2>/dev/null) && break
-    done
-    docker run -d --name manager $E -p 127.0.0.1:3375:2375 labctl/swarm:1.2.9 manage token://$TOKEN >/dev/null
-    docker run -d --name agent-1 $E labctl/swarm:1.2.9 join --addr=NODE1:2375 token://$TOKEN >/dev/null
-    docker run -d --name agent-2 $E labctl/swarm:1.2.9 join --addr=NODE2:2375 token://$TOKEN >/dev/null
-    echo $TOKEN"#;
-
-const STOP: &str = "docker rm -fv discovery manager agent-1 agent-2 >/dev/null 2>&1; \
-    docker rmi labctl/discovery:1 labctl/swarm:1.2.9 >/dev/null 2>&1; rm -rf /run/labctl-test-cluster /tmp/labctl-chat; true";
-
 /// Removes what the tests made on an engine.
 const EMPTY: &str =
     "docker ps -aq | xargs -r docker rm -fv >/dev/null 2>&1; docker rmi chat:1 chat:2 >/dev/null 2>&1; true";
 
-/// A cluster; taken down with the value, whatever happened.
+/// Kills an engine, and keeps systemd from starting it again.
+const KILL_ENGINE: &str =
+    "if [ -d /run/systemd/system ]; then systemctl mask -q --runtime docker.service; fi; pkill -KILL -x dockerd";
+
+/// Starts a killed engine.
+const START_ENGINE: &str = "if [ -d /run/systemd/system ]; then systemctl unmask -q --runtime docker.service; \
+    systemctl reset-failed docker.service docker.socket; systemctl restart docker.socket docker.service; \
+    else service docker restart; fi >/dev/null 2>&1";
+
+/// A cluster.
 struct Cluster {
     client: Node,
     engines: [Node; 2],
 }
 
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        std::thread::scope(|scope| {
-            for node in &self.engines {
-                scope.spawn(|| node.holds(EMPTY) && node.holds(RESTORE));
-            }
-            self.client.holds(STOP);
-        });
-    }
-}
-
 impl Cluster {
+    /// Has labctl make the cluster.
     fn up(bench: &Bench) -> Self {
+        bench.labctl(&["run", "lab2", "--task", "task2"]).assert_exit(0);
         let [client, one, two] = [0, 1, 2].map(|index| bench.nodes[index].clone());
-        let cluster = Self {
+        Self {
             client,
             engines: [one, two],
-        };
-        std::thread::scope(|scope| {
-            for (node, label) in cluster.engines.iter().zip(["staging", "production"]) {
-                let script = LISTEN.replace("ADDRESS", &node.address).replace("LABEL", label);
-                scope.spawn(move || node.root(&format!("{RESTORE}\n{script}")));
-            }
-            cluster.load_images();
-        });
-        let script = START
-            .replace("ADDRESS", &cluster.client.address)
-            .replace("NODE1", &cluster.engines[0].address)
-            .replace("NODE2", &cluster.engines[1].address);
-        let token = cluster.client.root(&script);
-        assert!(
-            token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit()),
-            "{token}"
-        );
-        cluster.until_healthy(2);
-        cluster
-    }
-
-    fn load_images(&self) {
-        let program = Program::new(std::fs::read(env!("CARGO_BIN_EXE_labctl")).unwrap());
-        for name in ["discovery", "swarm"] {
-            let image = OwnImage::find(name).unwrap();
-            let mut archive = Vec::new();
-            write(&mut archive, &program, &image.spec(image.reference)).unwrap();
-            self.client.feed("docker load", &archive);
         }
     }
 
@@ -133,8 +76,13 @@ impl Cluster {
         found
     }
 
+    /// Removes what the test made, and has labctl take the cluster away.
     fn finish(self, bench: &Bench) {
-        drop(self);
+        for node in &self.engines {
+            node.root(EMPTY);
+        }
+        self.client.root("rm -rf /tmp/labctl-chat");
+        bench.labctl(&["cleanup"]).assert_exit(0);
         bench.assert_same_but_engines_restarted();
     }
 }
@@ -315,15 +263,17 @@ fn killed_while_it_scales(cluster: &Cluster) {
     wait_for("some are there", NOTICED, || {
         (cluster.on_engines("chat_production_web").len() > 3).then_some(())
     });
-    cluster.client.root("docker kill manager discovery >/dev/null");
+    cluster
+        .client
+        .root("docker kill labctl-swarm-manager labctl-discovery >/dev/null");
     let interrupted = scaling.wait_with_output().unwrap();
     let half = cluster.on_engines("chat_production_web");
-    cluster.client.root("docker start manager >/dev/null");
+    cluster.client.root("docker start labctl-swarm-manager >/dev/null");
     wait_for("the manager says that discovery is away", NOTICED, || {
-        let log = "docker logs --since 10s manager | grep -q 'Discovery error'";
+        let log = "docker logs --since 10s labctl-swarm-manager | grep -q 'Discovery error'";
         cluster.client.holds(log).then_some(())
     });
-    cluster.client.root("docker start discovery >/dev/null");
+    cluster.client.root("docker start labctl-discovery >/dev/null");
     cluster.until_healthy(2);
     let repeated = cluster.client(&scale);
 
@@ -346,7 +296,7 @@ fn an_engine_that_is_killed_is_unhealthy_until_it_returns_with_all_it_had() {
         "{SLEEPS} kept -e constraint:node==node-1 debian:bookworm sleep 1000
         {SLEEPS} other -e constraint:node==node-2 debian:bookworm sleep 1000"
     ));
-    cluster.engines[0].root("pkill -KILL -x dockerd");
+    cluster.engines[0].root(KILL_ENGINE);
     wait_for("it is unhealthy", NOTICED, || {
         (cluster.states() == "Unhealthy Healthy").then_some(())
     });
@@ -367,7 +317,7 @@ fn an_engine_that_is_killed_is_unhealthy_until_it_returns_with_all_it_had() {
         cluster.engines[0].address
     );
     assert!(!cluster.client.holds(&engine));
-    cluster.engines[0].root("service docker restart >/dev/null 2>&1");
+    cluster.engines[0].root(START_ENGINE);
     wait_for("the engine answers", Duration::from_secs(60), || {
         cluster.client.holds(&engine).then_some(())
     });

@@ -158,6 +158,7 @@ fn facts() -> Facts {
             root: true,
             may_use_engine: true,
         },
+        private_address: None,
         os: OsFacts {
             id: "debian".into(),
             version: Some("12".into()),

@@ -1,7 +1,6 @@
 //! A node, seen with plain ssh and nothing of labctl's.
 
 use serde_json::Value;
-use std::io::{Seek as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -81,15 +80,6 @@ impl Node {
         let output = self.ssh().arg(script).stdin(input).output().unwrap();
         assert!(output.status.success(), "{}: {output:?}", self.name);
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
-    }
-
-    /// Runs `script` as root, gives it `bytes` to read, and returns what it printed.
-    #[track_caller]
-    pub fn feed(&self, script: &str, bytes: &[u8]) -> String {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(bytes).unwrap();
-        file.rewind().unwrap();
-        self.root_with(script, file)
     }
 
     /// Says whether `script` returns 0 for root.
