@@ -170,6 +170,12 @@ async fn facts_are_gathered() {
     let node = bench.connect().await;
     let facts = facts(&node, "localhost").await.unwrap();
     eprintln!("{facts:#?}");
+    let reached_at = facts.private_address.as_deref();
+    assert_eq!(
+        reached_at,
+        Some(bench.node.private_ip.as_str()),
+        "a name that leads to loopback is of no use"
+    );
     assert_eq!(facts.login.user, node.account().user);
     assert!(facts.login.root && facts.login.may_use_engine);
     let (init, reads_defaults) = match bench.init {

@@ -24,10 +24,11 @@ if [ -r /var/run/docker.sock ] && [ -w /var/run/docker.sock ]; then say may_use_
 if [ -r /etc/os-release ]; then
     (. /etc/os-release; say os_id "${ID-}"; say os_version "${VERSION_ID-}"; say os_name "${PRETTY_NAME-}")
 fi
-# A name of the node's own often leads to 127.0.1.1 there: what others reach is one of its interfaces' addresses.
-own=$(hostname -I 2>/dev/null)
-for address in $(getent ahostsv4 "$1" 2>/dev/null | cut -d' ' -f1 | uniq) $own; do
-    case " $own " in *" $address "*) say private_address "$address"; break ;; esac
+# A name of the node's own often leads to 127.0.1.1 there; others reach an interface, in doubt the one that ssh came in by.
+own=" $(hostname -I 2>/dev/null) "
+came_in_by=${SSH_CONNECTION-}; came_in_by=${came_in_by% *}; came_in_by=${came_in_by##* }
+for address in $(getent ahostsv4 "$1" 2>/dev/null | cut -d' ' -f1 | uniq) $came_in_by $own; do
+    case $own in *" $address "*) say private_address "$address"; break ;; esac
 done
 say arch "$(uname -m)"
 say kernel "$(uname -r)"
