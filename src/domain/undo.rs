@@ -159,7 +159,13 @@ impl fmt::Display for Undo {
             ),
             Self::RemoveProject { project } => write!(formatter, "remove what Compose made for project {project}"),
             Self::RemoveContainer { name } => write!(formatter, "remove the container {name}"),
-            Self::RemoveImages { references } => write!(formatter, "remove the images {}", references.join(", ")),
+            Self::RemoveImages { references } => {
+                write!(
+                    formatter,
+                    "remove the images {}, where they are new",
+                    references.join(", ")
+                )
+            }
             Self::RemovePrinted { .. } => formatter.write_str("remove the layers and containers that the build made"),
             Self::Run { command, .. } => write!(formatter, "run {}", command.join(" ")),
         }

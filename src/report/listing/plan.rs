@@ -222,7 +222,7 @@ fn undo_text(undo: &UndoText) -> String {
         UndoText::Project(project) => format!("remove what Compose made for project {project}"),
         UndoText::Images(images) => {
             let names: Vec<String> = images.iter().map(Text::to_string).collect();
-            format!("remove the images {}", names.join(", "))
+            format!("remove the images {}, where they are new", names.join(", "))
         }
         UndoText::Container(name) => format!("remove the container {name}"),
         UndoText::Run { command, as_root } => {
