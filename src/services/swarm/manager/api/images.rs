@@ -117,7 +117,10 @@ fn complaint(status: StatusCode, body: &[u8]) -> Option<String> {
         Some(message.as_str().unwrap_or("it failed").to_owned())
     };
     let found = text.lines().rev().find_map(said);
-    found.or_else(|| (!status.is_success()).then(|| format!("status {status}")))
+    // To clients before API 1.24 an engine refuses in bare text.
+    let bare = Some(text.trim()).filter(|text| !text.is_empty());
+    let refused = || bare.map_or_else(|| format!("status {status}"), str::to_owned);
+    found.or_else(|| (!status.is_success()).then(refused))
 }
 
 /// The healthy engines that have an image, and what each says of it.
@@ -275,6 +278,22 @@ pub(super) async fn build(cluster: &Cluster, route: &Route, request: Request<Inc
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(500, "{\"message\":\"no route\"}", Some("no route"))]
+    #[case(500, "no route\n", Some("no route"))]
+    #[case(500, "", Some("status 500 Internal Server Error"))]
+    #[case(200, "{\"status\":\"Pulling\"}\n{\"error\":\"no such tag\"}\n", Some("no such tag"))]
+    #[case(200, "{\"status\":\"Pulling\"}\n", None)]
+    fn why_a_pull_failed_is_told_to_clients_of_any_age(
+        #[case] status: u16,
+        #[case] body: &str,
+        #[case] told: Option<&str>,
+    ) {
+        let status = StatusCode::from_u16(status).unwrap();
+        assert_eq!(complaint(status, body.as_bytes()).as_deref(), told);
+    }
 
     #[test]
     fn tags_are_told_from_ports_of_registries() {
