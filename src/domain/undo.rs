@@ -1,7 +1,6 @@
 //! What takes a step back, complete in itself: it stands in the journal and on the node before the step's action starts,
 //! and cleanup needs nothing else.
 
-use super::InitSystem;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -74,8 +73,6 @@ pub struct EngineOptionsUndo {
     pub line: Option<String>,
     /// The hosts and labels that the engine has only since.
     pub added: Vec<String>,
-    /// What restarts the engine.
-    pub init: InitSystem,
 }
 
 /// A file as it was before a step wrote it.

@@ -208,7 +208,7 @@ fn read_secret_source(value: &Value<'_>, folder: &Path, faults: &mut Faults) -> 
             .map(|text| SecretSource::File(super::inventory_node::expand(text.get_ref(), folder))),
         Some("command") => {
             let value = fields.get("command")?;
-            super::read_step::read_argv(value, faults)
+            super::read_action::read_argv(value, faults)
                 .map(|words| SecretSource::Command(words.into_iter().map(Spanned::into_inner).collect()))
         }
         Some(_) => fields

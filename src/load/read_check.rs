@@ -2,11 +2,12 @@
 
 use super::faults::Faults;
 use super::fields::{self, Fields, Value};
+use super::read_action::{read_argv, read_mode};
+use super::read_docker_check::{read_containers, read_engine, read_images, read_swarm};
 use super::read_lab::name;
-use super::read_step::{read_argv, read_mode, read_on};
-use super::suggest;
+use super::read_step::read_on;
 use super::written::{
-    WrittenCheck, WrittenCheckKind, WrittenCommand, WrittenMatch, WrittenNumber, WrittenSwarmNode, WrittenVerification,
+    WrittenCheck, WrittenCheckKind, WrittenCommand, WrittenMatch, WrittenNumber, WrittenVerification,
 };
 use crate::domain::{NodeName, StepId, TaskId};
 use regex::RegexBuilder;
@@ -27,17 +28,6 @@ const KINDS: &[&str] = &[
     "containers",
     "images",
     "port",
-];
-
-/// The states that the engine gives a container.
-const STATES: &[&str] = &[
-    "created",
-    "running",
-    "paused",
-    "restarting",
-    "removing",
-    "exited",
-    "dead",
 ];
 
 /// Reads the checks of a step.
@@ -289,7 +279,8 @@ fn read_http(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenCheckKind>
     })
 }
 
-fn read_number(
+/// Reads a whole number in `range`, or a text that is rendered to one.
+pub(super) fn read_number(
     fields: &mut Fields<'_>,
     key: &'static str,
     range: std::ops::RangeInclusive<i64>,
@@ -301,83 +292,6 @@ fn read_number(
     }
     let number = fields::as_number(value, range, faults)?;
     u64::try_from(number.into_inner()).ok().map(WrittenNumber::Given)
-}
-
-fn read_engine(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenCheckKind> {
-    let mut fields = Fields::of("an `engine` check", value, faults)?;
-    let labels = fields.texts("labels", faults);
-    let default_options = fields.flag("default_options", faults).is_some_and(Spanned::into_inner);
-    fields.finish(faults);
-    Some(WrittenCheckKind::Engine {
-        labels,
-        default_options,
-    })
-}
-
-fn read_swarm(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenCheckKind> {
-    let mut fields = Fields::of("a `swarm` check", value, faults)?;
-    let host = fields.text("host", faults);
-    let port = read_number(&mut fields, "port", 1..=65_535, faults);
-    let entries = fields.tables("nodes", faults).into_iter();
-    let nodes = entries.filter_map(|value| {
-        let mut fields = Fields::of("a node of a `swarm` check", value, faults)?;
-        let node = fields.required_text("node", faults);
-        let labels = fields.texts("labels", faults);
-        fields.finish(faults);
-        let node = node.and_then(|text| name(text, NodeName::new, faults))?;
-        Some(WrittenSwarmNode { node, labels })
-    });
-    let nodes = nodes.collect();
-    fields.finish(faults);
-    Some(WrittenCheckKind::Swarm {
-        host,
-        port: port?,
-        nodes,
-    })
-}
-
-fn read_containers(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenCheckKind> {
-    let mut fields = Fields::of("a `containers` check", value, faults)?;
-    let name = fields.text("name", faults);
-    let project = fields.text("project", faults);
-    let service = fields.text("service", faults);
-    let labels = fields.texts("labels", faults);
-    let state = fields.text("state", faults);
-    let count = read_number(&mut fields, "count", 0..=10_000, faults);
-    let except_ours = fields.flag("except_ours", faults).is_some_and(Spanned::into_inner);
-    fields.finish(faults);
-    if let Some(state) = state
-        .as_ref()
-        .filter(|state| !STATES.contains(&state.get_ref().as_str()))
-    {
-        let mut fault = faults.fault(state.span(), format!("a container is never `{}`", state.get_ref()));
-        fault.hint = suggest::hint(state.get_ref(), STATES.iter().copied());
-        faults.push(fault);
-    }
-    Some(WrittenCheckKind::Containers {
-        name,
-        project,
-        service,
-        labels,
-        state: state.map(Spanned::into_inner),
-        count: count?,
-        except_ours,
-    })
-}
-
-fn read_images(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenCheckKind> {
-    let mut fields = Fields::of("an `images` check", value, faults)?;
-    let present = fields.texts("present", faults);
-    let absent = fields.texts("absent", faults);
-    if present.is_empty() && absent.is_empty() {
-        faults.push(
-            faults
-                .fault(value.span(), "this check asks for nothing")
-                .hint("use `present` or `absent`"),
-        );
-    }
-    fields.finish(faults);
-    Some(WrittenCheckKind::Images { present, absent })
 }
 
 fn read_port(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenCheckKind> {

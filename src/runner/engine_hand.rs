@@ -11,8 +11,8 @@ use super::shared::Shared;
 use super::undo_files::{FileWork, file_work};
 use super::undo_steps::{Complaint, Heard, hex};
 use crate::domain::{
-    Command, Ending, EngineFileError, EngineOptionSet, EngineOptionsUndo, FileBefore, InitSystem, NodeName,
-    Observation, Probe, restore_defaults,
+    Command, Ending, EngineFileError, EngineOptionSet, EngineOptionsUndo, FileBefore, NodeName, Observation, Probe,
+    restore_defaults,
 };
 use crate::node::{ExecId, ExecRequest, FileWrite, Look, Transport};
 use crate::probe::observe;
@@ -20,11 +20,11 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Restarts the engine and waits until it answers; "$1" is `systemd` where that runs it. Where it does not come up, the end of its own log
+/// Restarts the engine and waits until it answers. Where it does not come up, the end of its own log
 /// is what is complained with. The socket is restarted with the service: an engine that was told to listen on the same path has taken its
 /// place. Starts are counted by systemd, ours too, so it is told to forget them. `service` hands the init script an empty
 /// environment, and so no sign of ours by which the engine would be taken for a command that was left running.
-const RESTART: &str = r#"
+pub(super) const RESTART: &str = r#"
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export PATH
 log=/var/log/docker.log
@@ -32,29 +32,29 @@ since=$(date +%s)
 size=0
 if [ -f "$log" ]; then size=$(wc -c <"$log"); fi
 engine_log() {
-    if [ "$1" = systemd ]; then
+    if [ -d /run/systemd/system ]; then
         journalctl _COMM=dockerd --since "@$since" --no-pager -q -o cat
     elif [ -f "$log" ]; then
         tail -c "+$((size + 1))" "$log"
     fi
 }
 fail() {
-    engine_log "$1" 2>/dev/null | grep -v 'level=\(info\|debug\|warning\)' | grep -v '^$' | tail -n 6 >&2
+    engine_log 2>/dev/null | grep -v 'level=\(info\|debug\|warning\)' | grep -v '^$' | tail -n 6 >&2
     exit 1
 }
-if [ "$1" = systemd ]; then
+if [ -d /run/systemd/system ]; then
     systemctl daemon-reload || exit 1
     systemctl reset-failed docker.service docker.socket >/dev/null 2>&1
     units=docker.service
     if systemctl -q is-active docker.socket || systemctl -q is-failed docker.socket; then units="docker.socket docker.service"; fi
-    systemctl restart $units >/dev/null 2>&1 || fail "$1"
+    systemctl restart $units >/dev/null 2>&1 || fail
 else
-    env -i PATH="$PATH" service docker restart >/dev/null 2>&1 || fail "$1"
+    env -i PATH="$PATH" service docker restart >/dev/null 2>&1 || fail
 fi
 absent=0
 until docker -H unix:///var/run/docker.sock version >/dev/null 2>&1; do
     if pidof dockerd >/dev/null; then absent=0; else absent=$((absent + 1)); fi
-    if [ "$absent" -ge 15 ]; then fail "$1"; fi
+    if [ "$absent" -ge 15 ]; then fail; fi
     sleep 0.2
 done
 "#;
@@ -161,13 +161,12 @@ impl<'a> EngineHand<'a> {
     }
 
     /// Restarts the engine and starts the containers again that ran before.
-    pub(super) async fn restart(&mut self, name: &str, init: InitSystem, deadline: Duration) -> Result<(), String> {
+    pub(super) async fn restart(&mut self, name: &str, deadline: Duration) -> Result<(), String> {
         // An engine that is down has no container that runs.
         if let Ok(engine) = Engine::connect(self.transport).await {
             self.ran.extend(engine.running().await.unwrap_or_default());
         }
-        let word = if init == InitSystem::Systemd { "systemd" } else { "init" };
-        self.command(name, &["sh", "-c", RESTART, "sh", word], deadline).await?;
+        self.command(name, &["sh", "-c", RESTART], deadline).await?;
         self.output.say("the Docker Engine was restarted and answers");
         self.start_again().await.map_err(|fault| fault.to_string())
     }
@@ -196,7 +195,7 @@ impl<'a> EngineHand<'a> {
             return Ok(());
         }
         self.ran.extend(self.ran_before(self.transport.node()));
-        self.restart("restart-back", undo.init, RESTART_DEADLINE).await
+        self.restart("restart-back", RESTART_DEADLINE).await
     }
 
     /// Returns the ids of the containers that ran when the node's baseline was taken.

@@ -180,7 +180,7 @@ impl Scene<'_> {
         let mut hand = EngineHand::new(self.shared, self.transport, self.exec.to_owned(), output);
         hand.write(change.path, &change.content).await.map_err(failed)?;
         hand.output.say(&format!("{}: {}", change.path, shown(&change)));
-        match hand.restart("restart", settings.init, self.step.timeout).await {
+        match hand.restart("restart", self.step.timeout).await {
             Ok(()) => Ok(Ending::Exited { code: 0 }),
             Err(_) if self.shared.stop.is_cancelled() => Err(Ending::Cancelled),
             Err(said) => Err(self.put_back(&mut hand, change.path, &said).await),

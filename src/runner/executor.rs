@@ -3,13 +3,14 @@
 use super::action::{Scene, perform};
 use super::baseline::{engine_contents, take_baseline};
 use super::checks::{holds_already, judge_checks};
+use super::comparison::compare_baseline;
 use super::engine::{Engine, EngineFault};
 use super::output::StepOutput;
 use super::ownership::Proofs;
 use super::reports::JournalLost;
 use super::reset::reset_node;
 use super::shared::{NodeAccess, Shared};
-use super::undo::{compare_baseline, undo_all};
+use super::undo::undo_all;
 use super::undo_steps::{Refusal, plan_undo};
 use crate::check::CommandEvidence;
 use crate::domain::{

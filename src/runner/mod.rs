@@ -7,6 +7,7 @@ mod action;
 mod baseline;
 mod builds;
 mod checks;
+mod comparison;
 mod dispatcher;
 mod engine;
 mod engine_hand;

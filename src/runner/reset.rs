@@ -2,6 +2,7 @@
 
 use super::baseline::engine_contents;
 use super::engine::Engine;
+use super::engine_hand::RESTART;
 use super::executor::Done;
 use super::output::StepOutput;
 use super::reports::JournalLost;
@@ -10,11 +11,11 @@ use crate::domain::{Command, Ending, Outcome, PlannedStep};
 use crate::node::{Look, Transport};
 use std::sync::Arc;
 
-/// Removes what runs and what is not default on a node, as `--reset-nodes` asks.
+/// Comments DOCKER_OPTS out; a restart follows where that changed something.
 const RESET_OPTIONS: &str = r"
 f=/etc/default/docker
 grep -Eq '^[[:space:]]*(export[[:space:]]+)?DOCKER_OPTS=' $f 2>/dev/null || exit 0
-sed -i -E 's/^([[:space:]]*(export[[:space:]]+)?DOCKER_OPTS=)/#\1/' $f && service docker restart
+sed -i -E 's/^([[:space:]]*(export[[:space:]]+)?DOCKER_OPTS=)/#\1/' $f || exit 1
 ";
 
 /// Removes the containers that run on the node and are not ours, and puts its engine's options back to their defaults.
@@ -60,7 +61,7 @@ async fn reset(
         }
     }
     let look = Look {
-        command: Command::Shell(RESET_OPTIONS.to_owned()),
+        command: Command::Shell(format!("{RESET_OPTIONS}{RESTART}")),
         as_root: true,
         deadline: step.timeout,
         keep: 8192,

@@ -1,6 +1,6 @@
-//! Takes steps back, goes on past what fails, and proves that nothing is left.
+//! Takes steps back and goes on past what fails.
 
-use super::baseline::{EngineContents, as_baseline, files_again};
+use super::baseline::EngineContents;
 use super::builds::{contents_with_commits, let_commits_end};
 use super::engine::Engine;
 use super::engine_hand::{EngineHand, running_words};
@@ -16,25 +16,27 @@ use crate::node::{ExecId, ExecRequest, Transport};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, interval, timeout};
 
 /// How long an engine may go on changing things by itself after its client was killed.
-const SETTLE: Duration = Duration::from_secs(30);
+pub(super) const SETTLE: Duration = Duration::from_secs(30);
 
 /// How long one command of an undo may take.
 const UNDO_COMMAND: Duration = Duration::from_secs(120);
 
-struct Undoing<'a> {
-    shared: &'a Arc<Shared>,
-    step: &'a PlannedStep,
-    transport: &'a dyn Transport,
-    baseline: Baseline,
-    made: Vec<Undo>,
+/// What works on one node to take things back there.
+pub(super) struct Undoing<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) step: &'a PlannedStep,
+    pub(super) transport: &'a dyn Transport,
+    pub(super) baseline: Baseline,
+    pub(super) made: Vec<Undo>,
     output: StepOutput,
 }
 
 impl<'a> Undoing<'a> {
-    fn new(shared: &'a Arc<Shared>, step: &'a PlannedStep, transport: &'a dyn Transport) -> Option<Self> {
+    /// Returns `None` for a node without a baseline: nothing was changed there.
+    pub(super) fn new(shared: &'a Arc<Shared>, step: &'a PlannedStep, transport: &'a dyn Transport) -> Option<Self> {
         let state = shared.state();
         let baseline = state.baselines.get(&step.key.node)?.clone();
         let made = state.made.get(&step.key.node).cloned().unwrap_or_default();
@@ -50,7 +52,7 @@ impl<'a> Undoing<'a> {
         })
     }
 
-    async fn proofs(&self) -> Result<Proofs, String> {
+    pub(super) async fn proofs(&self) -> Result<Proofs, String> {
         let mut printed = Vec::new();
         for undo in &self.made {
             if let Undo::RemovePrinted { exec } = undo {
@@ -69,7 +71,7 @@ impl<'a> Undoing<'a> {
         Engine::connect(self.transport).await.map_err(|fault| fault.to_string())
     }
 
-    async fn contents(&self) -> Result<EngineContents, String> {
+    pub(super) async fn contents(&self) -> Result<EngineContents, String> {
         let looked = contents_with_commits(self.transport, &self.baseline).await;
         looked.map_err(|error| error.to_string())
     }
@@ -188,7 +190,7 @@ impl<'a> Undoing<'a> {
     }
 
     /// Removes the containers that are ours, with what Compose made beside them.
-    async fn remove_containers(&mut self) -> Result<(), String> {
+    pub(super) async fn remove_containers(&mut self) -> Result<(), String> {
         let proofs = self.proofs().await?;
         let_commits_end(self.transport, &proofs, &self.baseline, &self.shared.stop).await?;
         let contents = self.contents().await?;
@@ -211,7 +213,7 @@ impl<'a> Undoing<'a> {
     }
 
     /// Removes the tags in `references` and then every image that is ours, those without children first.
-    async fn remove_images(&mut self, references: &[String]) -> Result<(), String> {
+    pub(super) async fn remove_images(&mut self, references: &[String]) -> Result<(), String> {
         let engine = self.engine().await?;
         let mut proofs = self.proofs().await?;
         let_commits_end(self.transport, &proofs, &self.baseline, &self.shared.stop).await?;
@@ -301,7 +303,7 @@ impl<'a> Undoing<'a> {
         engine.remove_image(tag).await.map_err(|fault| fault.to_string())
     }
 
-    fn finish(self, outcome: Outcome) -> Done {
+    pub(super) fn finish(self, outcome: Outcome) -> Done {
         match self.output.finish() {
             Ok(output) => Done { outcome, output },
             Err(error) => {
@@ -359,78 +361,4 @@ pub(super) async fn undo_all(
         outcome = Outcome::Cancelled;
     }
     Ok(undoing.finish(outcome))
-}
-
-/// Compares the node with its baseline and, where nothing of ours is left and nothing is owed, lets go of it.
-pub(super) async fn compare_baseline(
-    shared: &Arc<Shared>,
-    step: &PlannedStep,
-    transport: &dyn Transport,
-) -> Result<Done, JournalLost> {
-    let Some(mut undoing) = Undoing::new(shared, step, transport) else {
-        return Ok(Outcome::Passed.into());
-    };
-    let (ours, others) = match undoing.settle().await {
-        Ok(differences) => differences,
-        Err(reason) => return Ok(undoing.finish(Outcome::CannotTell { reason })),
-    };
-    let node = step.key.node.clone();
-    let owed = shared.state().owed.get(&node).is_some_and(|owed| !owed.is_empty());
-    let clean = ours.is_empty() && !owed;
-    shared
-        .reports
-        .event(EventKind::BaselineCompared {
-            node: node.clone(),
-            ours,
-            others,
-        })
-        .await?;
-    if !clean {
-        return Ok(undoing.finish(Outcome::FailedCheck));
-    }
-    if let Some(instance) = &shared.instance
-        && let Err(error) = transport.close_instance(instance).await
-    {
-        return Ok(undoing.finish(Ending::from(error).into()));
-    }
-    shared.reports.event(EventKind::NodeReleased { node }).await?;
-    Ok(undoing.finish(Outcome::Passed))
-}
-
-type OursAndOthers = (Vec<crate::domain::Difference>, Vec<crate::domain::Difference>);
-
-impl Undoing<'_> {
-    /// Compares until nothing of ours is left. An engine whose client was killed may still be finishing something, so where
-    /// a command made images, one clean look is not believed.
-    async fn settle(&mut self) -> Result<OursAndOthers, String> {
-        let deadline = Instant::now() + SETTLE;
-        let builds = self.made.iter().any(|undo| matches!(undo, Undo::RemovePrinted { .. }));
-        let clean_looks_wanted = if builds { 2 } else { 1 };
-        let mut clean_looks = 0;
-        let mut ticks = interval(Duration::from_secs(1));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let proofs = self.proofs().await?;
-            let contents = self.contents().await?;
-            if proofs.owns_something(&contents, &self.baseline) {
-                clean_looks = 0;
-            } else {
-                clean_looks += 1;
-            }
-            let given_up = Instant::now() > deadline || self.shared.stop.is_cancelled();
-            if clean_looks >= clean_looks_wanted || given_up {
-                let files = files_again(self.transport, &self.baseline)
-                    .await
-                    .map_err(|error| error.to_string())?;
-                let now = as_baseline(&self.step.key.node, &contents, files);
-                return Ok(proofs.split(self.baseline.differences(&now), &contents, &self.baseline));
-            }
-            if clean_looks == 0 {
-                // What stands in the way shows in the next comparison.
-                let _ = self.remove_containers().await;
-                let _ = self.remove_images(&[]).await;
-            }
-        }
-    }
 }

@@ -250,7 +250,6 @@ impl Planner<'_> {
             after_sha256: sha256(&change.content),
             line: change.line,
             added,
-            init: settings.init,
         })));
         Ok(())
     }

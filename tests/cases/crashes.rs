@@ -5,7 +5,10 @@ use super::engine::{Container, Contents, Volume, id, image_id, of_project};
 use super::labs::{check, does, plan, step, text};
 use super::machine::Machine;
 use super::stage::Stage;
-use labctl::domain::{Action, CheckKind, Event, EventKind, FileText, Plan, State, TextMatch, UndoText, Verb};
+use labctl::domain::{
+    Action, CheckKind, EngineOptionSet, EngineSettings, Event, EventKind, FileText, InitSystem, OptionsSource, Plan,
+    State, TextMatch, UndoText, Verb,
+};
 use labctl::journal::{EventWriter, JournalError};
 use labctl::node::fake::FakeAnswer;
 use labctl::planner::plan_cleanup;
@@ -17,6 +20,7 @@ fn stage() -> Stage {
     let machine = stage.machine("node-0");
     machine.disk(|disk| disk.write("/etc/motd", b"welcome\n", Some(0o600)));
     machine.engine.with(|engine| {
+        engine.keeps_containers_alive = true;
         engine.image(&image_id("0a"), &["debian:12"], None);
         engine.image(&image_id("0b"), &["mongo:3.6", "mongo:mine"], None);
         engine.networks.insert("bridge".to_owned(), Default::default());
@@ -109,6 +113,15 @@ fn demonstration() -> Plan {
         directory: text("/home/ubuntu/web"),
         arguments: vec![text("up"), text("-d")],
     };
+    let engine = Action::SetEngineOptions(EngineSettings {
+        options: EngineOptionSet {
+            hosts: vec!["tcp://10.0.0.10:2375".to_owned()],
+            labels: vec!["environment=staging".to_owned()],
+            tls: Some(false),
+        },
+        source: OptionsSource::DefaultsFile,
+        init: InitSystem::Sysvinit,
+    });
     let files = vec![file("/etc/motd"), file("/opt/demo/settings")];
     plan(vec![
         does("clone", "node-0", clone)
@@ -118,6 +131,16 @@ fn demonstration() -> Plan {
             .undo(UndoText::File(text("/etc/motd")))
             .undo(UndoText::File(text("/opt/demo/settings")))
             .expects(printed()),
+        does("engine", "node-0", engine).expects(check(CheckKind::File {
+            path: text("/etc/default/docker"),
+            exists: true,
+            content: TextMatch {
+                contains: vec![text("--label=environment=staging")],
+                ..TextMatch::default()
+            },
+            mode: None,
+            owner: None,
+        })),
         step("flag", "node-0", "compose config").undo(UndoText::Run {
             command: vec![text("unset")],
             as_root: false,
@@ -181,7 +204,7 @@ async fn a_whole_run_and_its_cleanup_leave_everything_as_it_was() {
     let stage = stage();
     let before = world(&stage);
     let ran = stage.run(&demonstration()).await;
-    assert_eq!(ran.summary().counts.passed, 6, "{:#?}", ran.summary().outcomes);
+    assert_eq!(ran.summary().counts.passed, 7, "{:#?}", ran.summary().outcomes);
     assert!(
         stage
             .machine("node-0")
@@ -242,7 +265,7 @@ async fn a_run_goes_on_after_a_crash_and_owes_nothing_twice() {
         let before = world(&stage);
         crash(&stage, &demonstration(), takes, true).await;
         let ran = stage.run(&demonstration()).await;
-        assert_eq!(ran.summary().counts.passed, 6, "{:#?}", ran.summary().outcomes);
+        assert_eq!(ran.summary().counts.passed, 7, "{:#?}", ran.summary().outcomes);
         let ran = stage.cleanup().await;
         assert!(
             !stage.state().owes_anything(),

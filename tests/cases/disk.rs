@@ -14,6 +14,8 @@ pub enum Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disk {
     entries: BTreeMap<String, Entry>,
+    /// The options that the node's engine was last started with.
+    pub engine_options: Vec<String>,
 }
 
 fn parent(path: &str) -> &str {
@@ -34,6 +36,7 @@ impl Disk {
     pub fn new() -> Self {
         let mut disk = Self {
             entries: BTreeMap::from([("/".to_owned(), Entry::Directory)]),
+            engine_options: Vec::new(),
         };
         for path in ["/home/ubuntu", "/etc/default", "/etc/docker", "/opt", "/var/lib"] {
             disk.make_directory(path);
@@ -88,6 +91,13 @@ impl Disk {
         if text.contains("stat -c '%f %s %U %G'") {
             return Some(FakeAnswer::exited(0).stdout(self.look_at(last)));
         }
+        if text.contains("say user") {
+            return Some(FakeAnswer::exited(0).stdout(self.facts()));
+        }
+        if text.contains("until docker -H") {
+            self.engine_options = self.docker_opts().split_whitespace().map(str::to_owned).collect();
+            return Some(FakeAnswer::exited(0));
+        }
         if text.contains("while d=$(dirname") {
             return Some(FakeAnswer::exited(0).stdout(self.topmost_missing(last)));
         }
@@ -99,6 +109,7 @@ impl Disk {
             return Some(self.copy(before_last?, last));
         }
         match words.as_slice() {
+            ["cat", "--", path] => return Some(FakeAnswer::exited(0).stdout(self.read(path)?)),
             ["rm", "-rf" | "-f", ..] => self.remove(last),
             ["mkdir", "-p", "--", paths @ ..] => paths.iter().for_each(|path| self.make_directory(path)),
             ["git", "clone", "--", ..] => {
@@ -108,6 +119,22 @@ impl Disk {
             _ => return None,
         }
         Some(FakeAnswer::exited(0))
+    }
+
+    /// What the last line sets that sets the engine's options.
+    fn docker_opts(&self) -> String {
+        let content = self.read("/etc/default/docker").unwrap_or_default();
+        let set = content.lines().filter_map(|line| line.strip_prefix("DOCKER_OPTS="));
+        set.last().unwrap_or_default().trim_matches('"').to_owned()
+    }
+
+    /// What the script of the facts says of an engine that an init script starts.
+    fn facts(&self) -> String {
+        let mut lines = "init\tinit\ninit_script\tyes\ninit_script_reads_defaults\tyes\nrunning\tdockerd\n".to_owned();
+        for word in &self.engine_options {
+            lines.push_str(&format!("running\t{word}\n"));
+        }
+        lines
     }
 
     fn look_at(&self, path: &str) -> Vec<u8> {

@@ -49,6 +49,8 @@ pub struct Volume {
 /// What it has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Contents {
+    /// Whether containers outlive a restart of the engine.
+    pub keeps_containers_alive: bool,
     pub containers: Vec<Container>,
     pub images: Vec<Image>,
     pub networks: BTreeMap<String, Labels>,
@@ -168,10 +170,15 @@ impl Contents {
                 200,
                 json!({ "Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12" }),
             ),
-            ("GET", "/info") => (200, json!({ "Name": "fake", "Labels": [] })),
+            ("GET", "/info") => {
+                let info = json!({ "Name": "fake", "Labels": [], "LiveRestoreEnabled": self.keeps_containers_alive });
+                (200, info)
+            }
             ("GET", "/containers/json") => {
                 self.work();
-                (200, self.containers.iter().map(container_json).collect())
+                let all = of("all") == "true";
+                let listed = self.containers.iter().filter(|container| all || container.running);
+                (200, listed.map(container_json).collect())
             }
             ("GET", "/images/json") => (200, self.images.iter().map(image_json).collect()),
             ("GET", "/networks") => (200, self.networks.iter().map(network_json).collect()),

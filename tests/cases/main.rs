@@ -11,6 +11,7 @@ mod crashes;
 mod disk;
 mod endings;
 mod engine;
+mod engine_options;
 mod engine_server;
 mod journal;
 mod labs;

@@ -1,0 +1,86 @@
+//! Proves that nothing is left: the comparison of a node with its baseline, and letting go of it.
+
+use super::baseline::{as_baseline, files_again};
+use super::executor::Done;
+use super::reports::JournalLost;
+use super::shared::Shared;
+use super::undo::{SETTLE, Undoing};
+use crate::domain::{Difference, Ending, EventKind, Outcome, PlannedStep, Undo};
+use crate::node::Transport;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// Compares the node with its baseline and, where nothing of ours is left and nothing is owed, lets go of it.
+pub(super) async fn compare_baseline(
+    shared: &Arc<Shared>,
+    step: &PlannedStep,
+    transport: &dyn Transport,
+) -> Result<Done, JournalLost> {
+    let Some(mut undoing) = Undoing::new(shared, step, transport) else {
+        return Ok(Outcome::Passed.into());
+    };
+    let (ours, others) = match undoing.settle().await {
+        Ok(differences) => differences,
+        Err(reason) => return Ok(undoing.finish(Outcome::CannotTell { reason })),
+    };
+    let node = step.key.node.clone();
+    let owed = shared.state().owed.get(&node).is_some_and(|owed| !owed.is_empty());
+    let clean = ours.is_empty() && !owed;
+    shared
+        .reports
+        .event(EventKind::BaselineCompared {
+            node: node.clone(),
+            ours,
+            others,
+        })
+        .await?;
+    if !clean {
+        return Ok(undoing.finish(Outcome::FailedCheck));
+    }
+    if let Some(instance) = &shared.instance
+        && let Err(error) = transport.close_instance(instance).await
+    {
+        return Ok(undoing.finish(Ending::from(error).into()));
+    }
+    shared.reports.event(EventKind::NodeReleased { node }).await?;
+    Ok(undoing.finish(Outcome::Passed))
+}
+
+type OursAndOthers = (Vec<Difference>, Vec<Difference>);
+
+impl Undoing<'_> {
+    /// Compares until nothing of ours is left. An engine whose client was killed may still be finishing something, so where
+    /// a command made images, one clean look is not believed.
+    async fn settle(&mut self) -> Result<OursAndOthers, String> {
+        let deadline = Instant::now() + SETTLE;
+        let builds = self.made.iter().any(|undo| matches!(undo, Undo::RemovePrinted { .. }));
+        let clean_looks_wanted = if builds { 2 } else { 1 };
+        let mut clean_looks = 0;
+        let mut ticks = interval(Duration::from_secs(1));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let proofs = self.proofs().await?;
+            let contents = self.contents().await?;
+            if proofs.owns_something(&contents, &self.baseline) {
+                clean_looks = 0;
+            } else {
+                clean_looks += 1;
+            }
+            let given_up = Instant::now() > deadline || self.shared.stop.is_cancelled();
+            if clean_looks >= clean_looks_wanted || given_up {
+                let files = files_again(self.transport, &self.baseline)
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let now = as_baseline(&self.step.key.node, &contents, files);
+                return Ok(proofs.split(self.baseline.differences(&now), &contents, &self.baseline));
+            }
+            if clean_looks == 0 {
+                // What stands in the way shows in the next comparison.
+                let _ = self.remove_containers().await;
+                let _ = self.remove_images(&[]).await;
+            }
+        }
+    }
+}
