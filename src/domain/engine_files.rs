@@ -8,8 +8,8 @@ use super::engine_settings::split;
 
 /// The file that Debian's init script and unit read.
 pub const DEFAULTS_FILE: &str = "/etc/default/docker";
-/// The file of ours beside a unit that does not.
-pub const DROP_IN_FILE: &str = "/etc/systemd/system/docker.service.d/labctl.conf";
+/// The file of ours beside a unit that does not. Of several drop-ins the last by name counts: `systemctl edit` writes override.conf.
+pub const DROP_IN_FILE: &str = "/etc/systemd/system/docker.service.d/zz-labctl.conf";
 
 /// Why a file cannot be edited so that nothing else changes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,7 @@
 //! Responsible for options as data: hosts, labels and TLS, merged into the words that are there already, and told from those when they
 //! are taken back. Where the words stand, in /etc/default/docker or in a unit, is the business of `engine_files`.
 
-use super::{DEFAULTS_FILE, DROP_IN_FILE, InitSystem, OptionsSource};
+use super::{DEFAULTS_FILE, DROP_IN_FILE, InitSystem, OptionsSource, drop_in};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -22,12 +22,13 @@ impl fmt::Display for EngineSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
             OptionsSource::Unit { exec_start, .. } => {
-                let merged = self.options.merged_into(&split(exec_start)).join(" ");
-                write!(formatter, "ExecStart={merged} in {DROP_IN_FILE}; ")?;
+                let made = drop_in(exec_start, &self.options);
+                let line = made.text.lines().last().unwrap_or_default();
+                write!(formatter, "{line} in {DROP_IN_FILE}; ")?;
             }
             OptionsSource::DefaultsFile | OptionsSource::Unknown { .. } => {
                 let words = self.options.words().join(" ");
-                write!(formatter, "DOCKER_OPTS=\"{words}\" in {DEFAULTS_FILE}; ")?;
+                write!(formatter, "{words} into DOCKER_OPTS of {DEFAULTS_FILE}; ")?;
             }
         }
         formatter.write_str(match self.init {

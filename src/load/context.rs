@@ -1,7 +1,7 @@
 //! What templates may refer to: variables, nodes with their facts, images, the lab and the instance.
 
 use super::lab::LabDefinition;
-use crate::domain::{ComposeFacts, ComposeFlavour, Facts, Inventory, Node, NodeName};
+use crate::domain::{ComposeFacts, ComposeFlavour, DEFAULTS_FILE, Facts, Inventory, Node, NodeName, OptionsSource};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -114,10 +114,20 @@ fn private_address<'a>(node: &'a Node, facts: &'a Facts) -> &'a str {
     }
 }
 
+/// Says where the engine of a node reads its options, for a person who is to change them.
+fn engine_options(facts: &Facts) -> String {
+    match &facts.engine_options.source {
+        OptionsSource::DefaultsFile => format!("DOCKER_OPTS in {DEFAULTS_FILE}"),
+        OptionsSource::Unit { path, .. } => format!("ExecStart in a drop-in for {path} (systemctl edit docker)"),
+        OptionsSource::Unknown { .. } => "the engine's options".to_owned(),
+    }
+}
+
 fn node_value(node: &Node, facts: &Facts, vars: Json) -> Json {
     json!({
         "name": node.name.as_str(),
         "private_ip": node.private_ip,
+        "engine_options": engine_options(facts),
         "private_address": private_address(node, facts),
         "address": node.address,
         "public_address": node.public_address.as_deref().unwrap_or_default(),

@@ -169,9 +169,12 @@ impl Resolver<'_> {
     fn swarm_node(&mut self, written: &WrittenSwarmNode, scope: &Scope) -> SwarmNodeCheck {
         let name = written.node.get_ref();
         let node = self.inventory.node(name);
-        let engine = self.facts.get(name).and_then(|facts| facts.engine.as_ref());
+        let facts = self.facts.get(name);
         let addresses = node.into_iter().flat_map(|node| [&node.private_ip, &node.address]);
-        let mut known_as: Vec<String> = addresses.chain(engine.map(|engine| &engine.name)).cloned().collect();
+        let found = facts.and_then(|facts| facts.private_address.as_ref());
+        let engine = facts.and_then(|facts| facts.engine.as_ref()).map(|engine| &engine.name);
+        let mut known_as: Vec<String> = addresses.chain(found).chain(engine).cloned().collect();
+        known_as.sort();
         known_as.dedup();
         SwarmNodeCheck {
             node: name.clone(),

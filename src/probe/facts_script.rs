@@ -24,12 +24,19 @@ if [ -r /var/run/docker.sock ] && [ -w /var/run/docker.sock ]; then say may_use_
 if [ -r /etc/os-release ]; then
     (. /etc/os-release; say os_id "${ID-}"; say os_version "${VERSION_ID-}"; say os_name "${PRETTY_NAME-}")
 fi
-# A name of the node's own often leads to 127.0.1.1 there; others reach an interface, in doubt the one that ssh came in by.
-own=" $(hostname -I 2>/dev/null) "
+# A name of the node's own often leads to 127.0.1.1 there; others reach an interface that is no bridge of the engine's: a private
+# address, in doubt the one that ssh came in by.
+own=$(ip -o -4 addr show 2>/dev/null | awk '$2 !~ /^(lo|docker|br-|veth)/ { sub("/.*", "", $4); print $4 }')
 came_in_by=${SSH_CONNECTION-}; came_in_by=${came_in_by% *}; came_in_by=${came_in_by##* }
-for address in $(getent ahostsv4 "$1" 2>/dev/null | cut -d' ' -f1 | uniq) $came_in_by $own; do
-    case $own in *" $address "*) say private_address "$address"; break ;; esac
+is_own() { case " $(printf '%s' "$own" | tr '\n' ' ') " in *" $1 "*) true ;; *) false ;; esac; }
+is_private() { case $1 in 10.* | 192.168.* | 172.1[6-9].* | 172.2?.* | 172.3[01].*) true ;; *) false ;; esac; }
+for address in $(getent ahostsv4 "$1" 2>/dev/null | cut -d' ' -f1 | uniq); do
+    if is_own "$address"; then say private_address "$address"; break; fi
 done
+for address in $came_in_by $own; do
+    if is_own "$address" && is_private "$address"; then say private_address "$address"; break; fi
+done
+say private_address "$came_in_by"
 say arch "$(uname -m)"
 say kernel "$(uname -r)"
 say init "$(cat /proc/1/comm 2>/dev/null)"

@@ -11,7 +11,7 @@ use bollard::query_parameters::{
 };
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::TryStreamExt;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// How long one exchange with the engine may take, in seconds; what streams is bounded by the step.
 const EXCHANGE: u64 = 120;
@@ -146,11 +146,19 @@ impl Engine {
         Ok(())
     }
 
-    /// Returns the ids of the containers that run.
-    pub(super) async fn running(&self) -> Result<BTreeSet<String>, EngineFault> {
+    /// Returns the containers that run, by id with their names.
+    pub(super) async fn running(&self) -> Result<BTreeMap<String, String>, EngineFault> {
         let options = ListContainersOptionsBuilder::new().all(false).build();
         let listed = self.docker.list_containers(Some(options)).await?;
-        Ok(listed.into_iter().filter_map(|container| container.id).collect())
+        let named = listed.into_iter().filter_map(|container| {
+            let names = container.names.unwrap_or_default();
+            // A link gives a container further names, with a slash in them.
+            let own = names.iter().map(|name| name.trim_start_matches('/'));
+            let own = own.filter(|name| !name.contains('/')).map(str::to_owned).next();
+            let id = container.id?;
+            Some((id.clone(), own.unwrap_or(id)))
+        });
+        Ok(named.collect())
     }
 
     /// Starts a container; returns false where there is none.

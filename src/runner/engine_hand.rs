@@ -6,19 +6,22 @@
 
 use super::baseline::look_at_file;
 use super::engine::{Engine, EngineFault};
+use super::heard::{Complaint, Heard};
 use super::output::StepOutput;
 use super::shared::Shared;
 use super::undo_files::{FileWork, file_work};
-use super::undo_steps::{Complaint, Heard, hex};
+use super::undo_steps::hex;
 use crate::domain::{
-    Command, Ending, EngineFileError, EngineOptionSet, EngineOptionsUndo, FileBefore, NodeName, Observation, Probe,
+    Command, Ending, EngineFileError, EngineOptionSet, EngineOptionsUndo, FileBefore, Observation, Probe,
     restore_defaults,
 };
-use crate::node::{ExecId, ExecRequest, FileWrite, Look, Transport};
+use crate::node::{ExecId, ExecRequest, FileWrite, Look, NodeError, Transport};
 use crate::probe::observe;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Restarts the engine and waits until it answers. Where it does not come up, the end of its own log
 /// is what is complained with. The socket is restarted with the service: an engine that was told to listen on the same path has taken its
@@ -44,9 +47,9 @@ fail() {
 }
 if [ -d /run/systemd/system ]; then
     systemctl daemon-reload || exit 1
-    systemctl reset-failed docker.service docker.socket >/dev/null 2>&1
     units=docker.service
     if systemctl -q is-active docker.socket || systemctl -q is-failed docker.socket; then units="docker.socket docker.service"; fi
+    systemctl reset-failed docker.service docker.socket >/dev/null 2>&1
     systemctl restart $units >/dev/null 2>&1 || fail
 else
     env -i PATH="$PATH" service docker restart >/dev/null 2>&1 || fail
@@ -66,14 +69,36 @@ const QUICK: Duration = Duration::from_secs(30);
 /// The largest file of options that is read, in bytes.
 pub(super) const LARGEST_FILE: usize = 256 * 1024;
 
+/// The name of the list of containers that ran before a restart, in the instance's directory on the node: a labctl that dies in
+/// the middle must not leave them stopped.
+const RAN: &str = "containers-before-restart.json";
+
+/// Why an engine was not restarted, or not as it was.
+#[derive(Debug)]
+pub(super) enum RestartFault {
+    /// It does not come up; its own words.
+    Engine(String),
+    /// The command that restarts it did not come to its end, or could not be begun.
+    Command(Ending),
+    /// It runs, but something else could not be done.
+    Beside(String),
+}
+
+impl fmt::Display for RestartFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Engine(reason) | Self::Beside(reason) => formatter.write_str(reason),
+            Self::Command(ending) => write!(formatter, "{ending}"),
+        }
+    }
+}
+
 /// Works on the engine of one node as part of one step.
 pub(super) struct EngineHand<'a> {
     shared: &'a Shared,
     transport: &'a dyn Transport,
     exec: String,
     pub(super) output: &'a mut StepOutput,
-    /// The ids of the containers that ran before the first of its restarts.
-    ran: BTreeSet<String>,
 }
 
 /// Reads a small file on the node as root.
@@ -117,11 +142,16 @@ impl<'a> EngineHand<'a> {
             transport,
             exec,
             output,
-            ran: BTreeSet::new(),
         }
     }
 
-    async fn command(&mut self, name: &str, words: &[&str], deadline: Duration) -> Result<(), String> {
+    /// Runs a command of ours; returns how it ended, and what it complained with.
+    async fn command(
+        &mut self,
+        name: &str,
+        words: &[&str],
+        (deadline, stop): (Duration, &CancellationToken),
+    ) -> Result<(Ending, String), NodeError> {
         let request = ExecRequest {
             id: ExecId(format!("{}-{name}", self.exec)),
             command: Command::Argv(words.iter().map(|word| (*word).to_owned()).collect()),
@@ -135,12 +165,16 @@ impl<'a> EngineHand<'a> {
             complaint: Complaint::default(),
             output: self.output,
         };
-        match self.transport.exec(&request, &mut heard, &self.shared.stop).await {
-            Ok(Ending::Exited { code: 0 }) => Ok(()),
-            Ok(ending) => {
-                let said = heard.complaint.text();
-                Err(if said.is_empty() { ending.to_string() } else { said })
-            }
+        let ending = self.transport.exec(&request, &mut heard, stop).await?;
+        Ok((ending, heard.complaint.text()))
+    }
+
+    async fn quick(&mut self, name: &str, words: &[&str]) -> Result<(), String> {
+        let stop = self.shared.stop.clone();
+        match self.command(name, words, (QUICK, &stop)).await {
+            Ok((Ending::Exited { code: 0 }, _)) => Ok(()),
+            Ok((ending, said)) if said.is_empty() => Err(ending.to_string()),
+            Ok((_, said)) => Err(said),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -148,7 +182,7 @@ impl<'a> EngineHand<'a> {
     /// Writes the file of options.
     pub(super) async fn write(&mut self, path: &str, content: &[u8]) -> Result<(), String> {
         if let Some((parent, _)) = path.rsplit_once('/') {
-            self.command("mkdir", &["mkdir", "-p", "--", parent], QUICK).await?;
+            self.quick("mkdir", &["mkdir", "-p", "--", parent]).await?;
         }
         let write = FileWrite {
             path: path.to_owned(),
@@ -160,30 +194,90 @@ impl<'a> EngineHand<'a> {
         written.map_err(|error| error.to_string())
     }
 
-    /// Restarts the engine and starts the containers again that ran before.
-    pub(super) async fn restart(&mut self, name: &str, deadline: Duration) -> Result<(), String> {
-        // An engine that is down has no container that runs.
-        if let Ok(engine) = Engine::connect(self.transport).await {
-            self.ran.extend(engine.running().await.unwrap_or_default());
+    /// Restarts the engine and starts the containers again that ran before. A restart that has begun is brought to its end, whoever
+    /// wants to stop: half of one leaves no engine.
+    pub(super) async fn restart(&mut self, name: &str, deadline: Duration) -> Result<(), RestartFault> {
+        let ran = self.note_what_runs().await.map_err(RestartFault::Beside)?;
+        let never = CancellationToken::new();
+        let restarted = self.command(name, &["sh", "-c", RESTART], (deadline, &never)).await;
+        match restarted {
+            Ok((Ending::Exited { code: 0 }, _)) => {}
+            Ok((Ending::Exited { .. }, said)) => return Err(RestartFault::Engine(said)),
+            Ok((ending, _)) => return Err(RestartFault::Command(ending)),
+            Err(error) => return Err(RestartFault::Command(error.into())),
         }
-        self.command(name, &["sh", "-c", RESTART], deadline).await?;
         self.output.say("the Docker Engine was restarted and answers");
-        self.start_again().await.map_err(|fault| fault.to_string())
+        self.start_again(ran).await.map_err(RestartFault::Beside)
     }
 
-    async fn start_again(&mut self) -> Result<(), EngineFault> {
-        if self.ran.is_empty() {
+    /// Notes on the node which containers run, besides those that an earlier restart did not start again; returns them all.
+    async fn note_what_runs(&mut self) -> Result<BTreeMap<String, String>, String> {
+        let mut ran = self.noted().await?;
+        // An engine that is down has no container that runs.
+        if let Ok(engine) = Engine::connect(self.transport).await {
+            ran.extend(engine.running().await.map_err(|fault| fault.to_string())?);
+        }
+        self.note(&ran).await?;
+        Ok(ran)
+    }
+
+    async fn note(&self, ran: &BTreeMap<String, String>) -> Result<(), String> {
+        let kept = serde_json::to_vec(ran).unwrap_or_default();
+        let kept = self.transport.keep(RAN, &kept).await;
+        kept.map_err(|error| error.to_string())
+    }
+
+    /// Returns the containers that an earlier restart noted, by id with their names.
+    async fn noted(&self) -> Result<BTreeMap<String, String>, String> {
+        let path = format!("{}/{RAN}", self.place());
+        if hash_of(self.transport, &path).await?.is_none() {
+            return Ok(BTreeMap::new());
+        }
+        let kept = read_file(self.transport, &path).await?;
+        Ok(serde_json::from_slice(&kept).unwrap_or_default())
+    }
+
+    /// Returns the instance's directory on the node.
+    fn place(&self) -> String {
+        let instance = self.shared.instance.as_ref();
+        instance
+            .map(|id| self.transport.instance_directory(id))
+            .unwrap_or_default()
+    }
+
+    /// Starts those of `ran` that do not run. One may need another that comes later, so they are tried again while any was started.
+    async fn start_again(&mut self, ran: BTreeMap<String, String>) -> Result<(), String> {
+        if ran.is_empty() {
             return Ok(());
         }
-        let engine = Engine::connect(self.transport).await?;
-        let now = engine.running().await?;
-        for id in self.ran.difference(&now) {
-            if engine.start(id).await? {
-                let short = id.get(..12).unwrap_or(id);
-                self.output.say(&format!("container {short} runs again"));
+        let told = |fault: EngineFault| fault.to_string();
+        let engine = Engine::connect(self.transport).await.map_err(told)?;
+        let now = engine.running().await.map_err(told)?;
+        let mut waiting: Vec<(String, String)> = ran.into_iter().filter(|(id, _)| !now.contains_key(id)).collect();
+        loop {
+            let mut refused = Vec::new();
+            let before = waiting.len();
+            for (id, name) in waiting {
+                match engine.start(&id).await {
+                    Ok(true) => self.output.say(&format!("container {name} runs again")),
+                    Ok(false) => {}
+                    Err(fault) => refused.push((id, name, fault)),
+                }
             }
+            if refused.is_empty() {
+                return self.note(&BTreeMap::new()).await;
+            }
+            if refused.len() == before {
+                let texts: Vec<String> = refused
+                    .iter()
+                    .map(|(_, name, fault)| {
+                        format!("container {name} ran before the restart and cannot be started: {fault}")
+                    })
+                    .collect();
+                return Err(texts.join("; "));
+            }
+            waiting = refused.into_iter().map(|(id, name, _)| (id, name)).collect();
         }
-        Ok(())
     }
 
     /// Takes options back: the file as it was, and one restart where the engine runs with them or does not run.
@@ -192,37 +286,23 @@ impl<'a> EngineHand<'a> {
         let words = running_words(self.transport).await?;
         let is_in_force = EngineOptionSet::any_of(&undo.added, &words);
         if !restored && !is_in_force && !words.is_empty() {
-            return Ok(());
+            let ran = self.noted().await?;
+            return self.start_again(ran).await;
         }
-        self.ran.extend(self.ran_before(self.transport.node()));
-        self.restart("restart-back", RESTART_DEADLINE).await
-    }
-
-    /// Returns the ids of the containers that ran when the node's baseline was taken.
-    fn ran_before(&self, node: &NodeName) -> BTreeSet<String> {
-        let state = self.shared.state();
-        let containers = state
-            .baselines
-            .get(node)
-            .into_iter()
-            .flat_map(|baseline| &baseline.containers);
-        let running = containers.filter(|(_, mark)| mark.running);
-        running.map(|(id, _)| id.clone()).collect()
+        let restarted = self.restart("restart-back", RESTART_DEADLINE).await;
+        restarted.map_err(|fault| fault.to_string())
     }
 
     /// Puts the file back; returns whether that was necessary.
     async fn restore_file(&mut self, undo: &EngineOptionsUndo) -> Result<bool, String> {
-        let instance = self.shared.instance.as_ref();
-        let place = instance
-            .map(|id| self.transport.instance_directory(id))
-            .unwrap_or_default();
+        let place = self.place();
         let ours = self.hashes(undo);
         let work = file_work(self.transport, &place, &undo.path, &undo.before, &ours).await?;
         match work {
             FileWork::Nothing => Ok(false),
             FileWork::Command(words) => {
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                self.command("put-back", &words, QUICK).await?;
+                self.quick("put-back", &words).await?;
                 Ok(true)
             }
             FileWork::Refuse(reason) => match &undo.line {

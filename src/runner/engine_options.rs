@@ -6,16 +6,19 @@
 
 use super::action::Scene;
 use super::engine::Engine;
-use super::engine_hand::{EngineHand, hash_of, read_file, running_words, sha256};
+use super::engine_hand::{EngineHand, RestartFault, hash_of, read_file, running_words, sha256};
 use super::output::StepOutput;
 use super::shared::Shared;
 use super::undo_steps::Refusal;
 use crate::domain::{
-    DEFAULTS_FILE, DROP_IN_FILE, Ending, EngineOptionSet, EngineOptionsUndo, EngineSettings, NodeName, Observation,
-    OptionsSource, Probe, Undo, drop_in, edit_defaults,
+    DEFAULTS_FILE, DROP_IN_FILE, Ending, EngineOptionSet, EngineOptions, EngineOptionsUndo, EngineSettings, NodeName,
+    Observation, OptionsSource, Probe, Undo, drop_in, edit_defaults,
 };
 use crate::node::Transport;
 use crate::probe::observe;
+
+/// The longest command line of a unit that is taken over; what is longer was cut off when it was read.
+const LONGEST_EXEC_START: usize = 4000;
 
 /// What is written where.
 pub(super) struct EngineChange {
@@ -55,6 +58,21 @@ pub(super) async fn engine_change(
             })
         }
         OptionsSource::Unit { exec_start, .. } => {
+            // What an earlier step put there is part of it by now.
+            let now = observe(transport, &Probe::EngineOptions).await?;
+            let exec_start = match &now {
+                Observation::EngineOptions(EngineOptions {
+                    source: OptionsSource::Unit { exec_start, .. },
+                    ..
+                }) => exec_start,
+                _ => exec_start,
+            };
+            if exec_start.len() >= LONGEST_EXEC_START {
+                return Err(refuse(
+                    format!("the engine's ExecStart is longer than {LONGEST_EXEC_START} bytes"),
+                    "move options from it to /etc/docker/daemon.json",
+                ));
+            }
             let made = drop_in(exec_start, &settings.options);
             Ok(EngineChange {
                 path: DROP_IN_FILE,
@@ -71,12 +89,12 @@ pub(super) async fn engine_change(
     }
 }
 
-/// Returns what takes the change back, but for what was there before; refuses where anything stands in the way.
+/// Returns what will be changed, `None` where that is so already; refuses where anything stands in the way.
 pub(super) async fn judge_engine_change(
     shared: &Shared,
     transport: &dyn Transport,
     settings: &EngineSettings,
-) -> Result<EngineChange, Refusal> {
+) -> Result<Option<EngineChange>, Refusal> {
     let change = engine_change(transport, settings).await?;
     let options = match observe(transport, &Probe::EngineOptions).await? {
         Observation::EngineOptions(options) => options,
@@ -102,10 +120,20 @@ pub(super) async fn judge_engine_change(
         return Err(Refusal::new(reason, Some(hint)));
     }
     if is_done(transport, &change, &options.running).await? {
-        return Ok(change);
+        return Ok(None);
     }
-    refuse_foreign_containers(shared, transport).await?;
-    Ok(change)
+    // An engine that a restart of ours left dead has no container that could die.
+    let left_dead = options.running.is_empty() && owes_options(shared, transport.node(), change.path);
+    if !left_dead {
+        refuse_foreign_containers(shared, transport).await?;
+    }
+    Ok(Some(change))
+}
+
+fn owes_options(shared: &Shared, node: &NodeName, path: &str) -> bool {
+    let state = shared.state();
+    let mut owed = state.owed.get(node).into_iter().flatten();
+    owed.any(|undo| matches!(undo, Undo::RestoreEngineOptions(undo) if undo.path == path))
 }
 
 /// Says whether the file is as it will be and the engine runs with all of it.
@@ -177,29 +205,43 @@ impl Scene<'_> {
             return Ok(Ending::Exited { code: 0 });
         }
         self.go_on()?;
+        let Some(undo) = self.owed_options(&self.step.key.node, change.path) else {
+            let reason = format!("{} was changed while this step began: run it again", change.path);
+            return Err(failed(reason));
+        };
         let mut hand = EngineHand::new(self.shared, self.transport, self.exec.to_owned(), output);
         hand.write(change.path, &change.content).await.map_err(failed)?;
         hand.output.say(&format!("{}: {}", change.path, shown(&change)));
-        match hand.restart("restart", self.step.timeout).await {
-            Ok(()) => Ok(Ending::Exited { code: 0 }),
-            Err(_) if self.shared.stop.is_cancelled() => Err(Ending::Cancelled),
-            Err(said) => Err(self.put_back(&mut hand, change.path, &said).await),
-        }
+        let said = match hand.restart("restart", self.step.timeout).await {
+            Ok(()) => match self.missing(&change).await? {
+                None => return Ok(Ending::Exited { code: 0 }),
+                Some(reason) => reason,
+            },
+            Err(RestartFault::Engine(said)) => format!("the Docker Engine does not start with these options: {said}"),
+            Err(RestartFault::Command(Ending::TimedOut { after })) => {
+                format!(
+                    "the Docker Engine did not answer within {} s of its restart",
+                    after.as_secs()
+                )
+            }
+            Err(RestartFault::Command(ending)) => return Err(ending),
+            Err(RestartFault::Beside(reason)) => return Err(failed(reason)),
+        };
+        Err(put_back(&mut hand, &undo, &said).await)
     }
 
-    /// Gives the engine its own options back, since it does not start with the new ones, and says what it said.
-    async fn put_back(&self, hand: &mut EngineHand<'_>, path: &str, said: &str) -> Ending {
-        let reason = format!("the Docker Engine does not start with these options: {said}");
-        let reason = match self.owed_options(&self.step.key.node, path) {
-            Some(undo) => match hand.take_back(&undo).await {
-                Ok(()) => format!("{reason}\nit has its own options back and runs"),
-                Err(fault) => {
-                    format!("{reason}\nits own options could not be put back: {fault}; `labctl cleanup` tries again")
-                }
-            },
-            None => reason,
-        };
-        Ending::CouldNotStart { reason }
+    /// Says what the engine that was restarted runs without.
+    async fn missing(&self, change: &EngineChange) -> Result<Option<String>, Ending> {
+        let running = running_words(self.transport).await;
+        let running = running.map_err(|reason| Ending::CouldNotStart { reason })?;
+        let missing = change.options.missing_from(&running);
+        Ok((!missing.is_empty()).then(|| {
+            format!(
+                "the Docker Engine was restarted and runs without {}: something else overrides {}",
+                missing.join(", "),
+                change.path
+            )
+        }))
     }
 
     fn owed_options(&self, node: &NodeName, path: &str) -> Option<EngineOptionsUndo> {
@@ -222,4 +264,13 @@ fn shown(change: &EngineChange) -> String {
             .unwrap_or_default()
             .to_owned(),
     }
+}
+
+/// Gives the engine its own options back, since the new ones are of no use, and says why.
+async fn put_back(hand: &mut EngineHand<'_>, undo: &EngineOptionsUndo, said: &str) -> Ending {
+    let reason = match hand.take_back(undo).await {
+        Ok(()) => format!("{said}\nit has its own options back and runs"),
+        Err(fault) => format!("{said}\nits own options could not be put back: {fault}; `labctl cleanup` tries again"),
+    };
+    Ending::CouldNotStart { reason }
 }

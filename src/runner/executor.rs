@@ -15,7 +15,7 @@ use super::undo_steps::{Refusal, plan_undo};
 use crate::check::CommandEvidence;
 use crate::domain::{
     Action, Capture, CaptureFrom, CheckKind, Ending, EventKind, Outcome, OutputRecord, PlannedStep, ProbeError,
-    Redactor, SkipReason, UndoText, WhenDone, Work,
+    Redactor, SkipReason, Undo, UndoText, WhenDone, Work,
 };
 use crate::node::Transport;
 use regex::RegexBuilder;
@@ -199,6 +199,8 @@ async fn change(
         Ok(undo) => undo,
         Err(Refusal(outcome)) => return Ok(outcome.into()),
     };
+    // What this step is about to make proves nothing yet.
+    let made_before = shared.state().made.get(&step.key.node).cloned().unwrap_or_default();
     let kept = serde_json::to_vec(&undo).unwrap_or_default();
     if !undo.is_empty()
         && let Err(error) = transport.keep(&format!("undo/{exec}.json"), &kept).await
@@ -221,7 +223,7 @@ async fn change(
         exec: &exec,
         values: shared.values(),
     };
-    let ending = match replace_own_containers(&scene, &mut output).await {
+    let ending = match replace_own_containers(&scene, &made_before, &mut output).await {
         Ok(()) => perform(scene, action, &mut output).await,
         Err(fault) => fault.into(),
     };
@@ -258,27 +260,27 @@ async fn change(
 
 /// Removes the containers that an earlier run of the step made under the names it is to make again: an engine gives no name twice.
 /// What the baseline has, or nothing proves to be ours, stays and stands in the way.
-async fn replace_own_containers(scene: &Scene<'_>, output: &mut StepOutput) -> Result<(), EngineFault> {
+async fn replace_own_containers(
+    scene: &Scene<'_>,
+    made_before: &[Undo],
+    output: &mut StepOutput,
+) -> Result<(), EngineFault> {
     let mut names = BTreeSet::new();
     for undo in &scene.step.undo {
         if let UndoText::Container(name) = undo {
             names.extend(name.fill(&scene.values));
         }
     }
-    if names.is_empty() {
+    if names.is_empty() || made_before.is_empty() {
         return Ok(());
     }
-    let contents = engine_contents(scene.transport)
-        .await
-        .map_err(|error| EngineFault::Lost(error.to_string()))?;
-    let (made, baseline) = {
-        let state = scene.shared.state();
-        let node = &scene.step.key.node;
-        let made = state.made.get(node).cloned().unwrap_or_default();
-        (made, state.baselines.get(node).cloned())
-    };
+    let contents = engine_contents(scene.transport).await.map_err(|error| match error {
+        ProbeError::Unreachable { reason, .. } => EngineFault::Lost(reason),
+        ProbeError::CannotLook { reason, .. } => EngineFault::Refused(reason),
+    })?;
+    let baseline = scene.shared.state().baselines.get(&scene.step.key.node).cloned();
     let Some(baseline) = baseline else { return Ok(()) };
-    let proofs = Proofs::new(&made, Vec::new());
+    let proofs = Proofs::new(made_before, Vec::new());
     for container in proofs.containers(&contents, &baseline) {
         if names.contains(&container.name) {
             output.say(&format!("removing container {} of an earlier run", container.name));

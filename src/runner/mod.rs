@@ -13,6 +13,7 @@ mod engine;
 mod engine_hand;
 mod engine_options;
 mod executor;
+mod heard;
 mod notices;
 mod output;
 mod own_image;
@@ -24,6 +25,7 @@ mod shared;
 mod stand_in;
 mod undo;
 mod undo_files;
+mod undo_options;
 mod undo_steps;
 
 pub use dispatcher::{RunError, RunSummary, carry_out};

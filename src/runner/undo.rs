@@ -3,14 +3,14 @@
 use super::baseline::EngineContents;
 use super::builds::{contents_with_commits, let_commits_end};
 use super::engine::Engine;
-use super::engine_hand::{EngineHand, running_words};
+use super::engine_hand::EngineHand;
 use super::executor::Done;
+use super::heard::{Complaint, Heard};
 use super::output::StepOutput;
 use super::ownership::{Proofs, leaves, names};
 use super::reports::JournalLost;
 use super::shared::Shared;
 use super::undo_files::{FileWork, directory_work, file_work, parents_work, written_hashes};
-use super::undo_steps::{Complaint, Heard};
 use crate::domain::{Baseline, Command, Ending, EventKind, Outcome, PlannedStep, Undo, UndoPhase, familiar_reference};
 use crate::node::{ExecId, ExecRequest, Transport};
 use std::collections::BTreeSet;
@@ -20,6 +20,9 @@ use tokio::time::{Instant, interval, timeout};
 
 /// How long an engine may go on changing things by itself after its client was killed.
 pub(super) const SETTLE: Duration = Duration::from_secs(30);
+
+/// How long an engine that is well may take to answer.
+const ANSWER: Duration = Duration::from_secs(15);
 
 /// How long one command of an undo may take.
 const UNDO_COMMAND: Duration = Duration::from_secs(120);
@@ -112,18 +115,22 @@ impl<'a> Undoing<'a> {
             let owed = state.owed.get(&node).into_iter().flatten();
             owed.filter(|undo| undo.phase() == UndoPhase::Engine).cloned().collect()
         };
-        let is_down = async { running_words(self.transport).await.is_ok_and(|words| words.is_empty()) };
-        if owed.is_empty() || !is_down.await {
+        if owed.is_empty() {
+            return Ok(());
+        }
+        let answers = timeout(ANSWER, Engine::connect(self.transport)).await;
+        if matches!(answers, Ok(Ok(_))) {
             return Ok(());
         }
         self.output
-            .say("the Docker Engine does not run: it gets its own options back first");
+            .say("the Docker Engine does not answer: it gets its own options back first");
         for (number, undo) in owed.iter().rev().enumerate() {
             let Undo::RestoreEngineOptions(options) = undo else {
                 continue;
             };
-            let taken = self.engine_hand(&format!("revive-{number}")).take_back(options).await;
-            if taken.is_ok() {
+            let deadline = self.step.timeout;
+            let mut hand = self.engine_hand(&format!("revive-{number}"));
+            if let Ok(Ok(())) = timeout(deadline, hand.take_back(options)).await {
                 let step = self.step.key.clone();
                 let (undo, failed) = (undo.clone(), None);
                 let done = EventKind::Undone { step, undo, failed };

@@ -2,16 +2,14 @@
 //! the step is refused instead.
 
 use super::baseline::look_at_file;
-use super::engine_hand::sha256;
-use super::engine_options::judge_engine_change;
-use super::output::StepOutput;
+use super::heard::Complaint;
 use super::shared::Shared;
 use super::undo_files::{FileWork, directory_work, parents_work};
 use crate::domain::{
-    Action, Command, Ending, EngineOptionsUndo, EngineSettings, FileBefore, MissingValue, Outcome, PlannedStep,
-    ProbeError, Text, Undo, UndoText, Values, Work,
+    Action, Command, Ending, FileBefore, MissingValue, Outcome, PlannedStep, ProbeError, Text, Undo, UndoText, Values,
+    Work,
 };
-use crate::node::{ExecId, ExecRequest, Look, NodeError, OutputSink, Stream, Transport};
+use crate::node::{ExecId, ExecRequest, Look, NodeError, Transport};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -84,15 +82,16 @@ impl From<MissingValue> for Refusal {
     }
 }
 
-struct Planner<'a> {
-    shared: &'a Shared,
+/// What plans the undo of one step.
+pub(super) struct Planner<'a> {
+    pub(super) shared: &'a Shared,
     step: &'a PlannedStep,
-    transport: &'a dyn Transport,
+    pub(super) transport: &'a dyn Transport,
     exec: &'a str,
     values: Values,
     /// What earlier steps made and nothing has taken back yet.
-    owed: Vec<Undo>,
-    undo: Vec<Undo>,
+    pub(super) owed: Vec<Undo>,
+    pub(super) undo: Vec<Undo>,
 }
 
 /// Returns what takes `step` back, with backups already on the node.
@@ -204,7 +203,7 @@ impl Planner<'_> {
     }
 
     /// Returns what is at `path`, of which a copy is kept, and plans the removal of parents that are missing.
-    async fn before(&mut self, path: &str) -> Result<FileBefore, Refusal> {
+    pub(super) async fn before(&mut self, path: &str) -> Result<FileBefore, Refusal> {
         if let Some(before) = self.before_first_write(path) {
             return Ok(before);
         }
@@ -218,7 +217,7 @@ impl Planner<'_> {
             let reason = format!("{path} is no regular file, so it cannot be kept and put back");
             return Err(Refusal::new(reason, None));
         };
-        let backup = format!("backup/{}", &hex(Sha256::digest(path.as_bytes()))[..16]);
+        let backup = backup_name(path);
         self.back_up(path, &backup).await?;
         Ok(FileBefore::Kept {
             backup,
@@ -227,31 +226,6 @@ impl Planner<'_> {
             owner: seen.owner,
             group: seen.group,
         })
-    }
-
-    /// Plans what takes an engine's options back, once nothing stands in their way.
-    async fn engine_options(&mut self, settings: &EngineSettings) -> Result<(), Refusal> {
-        let change = judge_engine_change(self.shared, self.transport, settings).await?;
-        let before = self.before(change.path).await?;
-        // What an earlier step or run of this instance added is there already, and is ours all the same.
-        let mut added = change.added;
-        for undo in &self.owed {
-            if let Undo::RestoreEngineOptions(owed) = undo
-                && owed.path == change.path
-            {
-                added.extend(owed.added.iter().cloned());
-            }
-        }
-        added.sort_unstable();
-        added.dedup();
-        self.undo.push(Undo::RestoreEngineOptions(Box::new(EngineOptionsUndo {
-            path: change.path.to_owned(),
-            before,
-            after_sha256: sha256(&change.content),
-            line: change.line,
-            added,
-        })));
-        Ok(())
     }
 
     /// Says whether `path` lies in a directory whose removal is planned already.
@@ -293,7 +267,7 @@ impl Planner<'_> {
         Ok((!topmost.is_empty()).then_some(topmost))
     }
 
-    async fn back_up(&self, path: &str, backup: &str) -> Result<(), Refusal> {
+    pub(super) async fn back_up(&self, path: &str, backup: &str) -> Result<(), Refusal> {
         let Some(instance) = &self.shared.instance else {
             return Err(Refusal::new(
                 "nothing may be changed outside an instance".to_owned(),
@@ -339,6 +313,11 @@ impl Planner<'_> {
     }
 }
 
+/// Returns the name of the copy of the file at `path`, in the instance's directory.
+pub(super) fn backup_name(path: &str) -> String {
+    format!("backup/{}", &hex(Sha256::digest(path.as_bytes()))[..16])
+}
+
 /// Refuses to make at `path` what cleanup, which would do `work`, would never take away.
 fn removable(path: &str, work: FileWork) -> Result<(), Refusal> {
     if matches!(work, FileWork::Refuse(_)) {
@@ -352,44 +331,4 @@ fn removable(path: &str, work: FileWork) -> Result<(), Refusal> {
 /// Writes bytes as lower-case hex digits.
 pub(super) fn hex(bytes: impl AsRef<[u8]>) -> String {
     bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Holds the first words that a command of ours complained with.
-#[derive(Debug, Default)]
-pub(super) struct Complaint {
-    bytes: Vec<u8>,
-}
-
-impl Complaint {
-    pub(super) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes).trim().to_owned()
-    }
-}
-
-impl OutputSink for Complaint {
-    fn chunk(&mut self, stream: Stream, bytes: &[u8]) {
-        let room = 4096_usize.saturating_sub(self.bytes.len());
-        if stream == Stream::Stderr {
-            self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        }
-    }
-
-    fn cut(&mut self, _: Stream, _: u64) {}
-}
-
-/// Passes output on and remembers what one command complained about.
-pub(super) struct Heard<'a> {
-    pub(super) complaint: Complaint,
-    pub(super) output: &'a mut StepOutput,
-}
-
-impl OutputSink for Heard<'_> {
-    fn chunk(&mut self, stream: Stream, bytes: &[u8]) {
-        self.complaint.chunk(stream, bytes);
-        self.output.chunk(stream, bytes);
-    }
-
-    fn cut(&mut self, stream: Stream, bytes: u64) {
-        self.output.cut(stream, bytes);
-    }
 }

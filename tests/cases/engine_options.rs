@@ -115,3 +115,32 @@ async fn options_that_somebody_changed_since_are_left_and_owed() {
         "DOCKER_OPTS=\"--debug\"\n"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_wrote_between_two_runs_is_there_after_a_cleanup() {
+    let stage = Stage::one();
+    let machine = stage.machine("node-0");
+    // The first engine does not start, and gets its own options back; what is owed stays owed.
+    let failed = FakeAnswer::exited(1).stderr("unknown flag: --lable\n");
+    machine
+        .fake
+        .answer_in_turn("until docker -H", [failed, FakeAnswer::exited(0)]);
+    stage.run(&labelling()).await;
+    let theirs = "# DOCKER_OPTS\nHTTP_PROXY=http://proxy\n";
+    machine.disk(|disk| disk.write(DEFAULTS, theirs.as_bytes(), None));
+    machine.disk(|disk| disk.engine_options = vec!["--label=environment=staging".to_owned()]);
+    let ran = stage.run(&labelling()).await;
+    assert_eq!(ran.outcome("engine@node-0"), Outcome::Passed);
+    assert!(machine.disk(|disk| disk.read(DEFAULTS)).unwrap().contains("HTTP_PROXY"));
+    // And once more beside the lab's line.
+    let more = machine.disk(|disk| disk.read(DEFAULTS)).unwrap() + "MORE=1\n";
+    machine.disk(|disk| disk.write(DEFAULTS, more.as_bytes(), None));
+    let ran = stage.run(&labelling()).await;
+    assert_eq!(ran.outcome("engine@node-0"), Outcome::Passed);
+    stage.cleanup().await;
+    assert!(!stage.state().owes_anything());
+    assert_eq!(
+        machine.disk(|disk| disk.read(DEFAULTS)).unwrap(),
+        format!("{theirs}MORE=1\n")
+    );
+}

@@ -396,3 +396,52 @@ async fn a_reset_removes_what_runs_and_is_not_ours() {
         "{outcome:?}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_step_done_again_removes_its_own_container_and_nobody_elses() {
+    let stage = Stage::one();
+    let machine = stage.machine("node-0");
+    let web = |mark: &str| Container {
+        id: id(mark),
+        name: "web".to_owned(),
+        ..Container::default()
+    };
+    let starts = || {
+        plan(vec![
+            step("start", "node-0", "start web").undo(UndoText::Container(text("web"))),
+        ])
+    };
+    // The baseline is taken; then somebody takes the name.
+    stage
+        .run(&plan(vec![
+            step("first", "node-0", "first").undo(UndoText::File(text("/opt/first"))),
+        ]))
+        .await;
+    machine.engine.with(|engine| engine.container(web("aa")));
+    stage.run(&starts()).await;
+    assert!(
+        machine.engine.with(|engine| engine.has_container("web")),
+        "it was not the step's"
+    );
+
+    machine.engine.with(|engine| engine.containers.clear());
+    when(machine, "start web", String::new(), |engine| {
+        engine.container(Container {
+            id: id("bb"),
+            name: "web".to_owned(),
+            ..Container::default()
+        });
+    });
+    stage.run(&starts()).await;
+    let removed = || {
+        machine
+            .engine
+            .changes()
+            .iter()
+            .filter(|line| line.starts_with("DELETE"))
+            .count()
+    };
+    let before = removed();
+    stage.run(&starts()).await;
+    assert_eq!(removed(), before + 1, "the one that the step made is made anew");
+}

@@ -140,3 +140,27 @@ fn what_others_write_beside_the_options_stays() {
     node.root("sed -i '$d' /etc/default/docker && touch -r /root/labctl-defaults /etc/default/docker && rm /root/labctl-defaults");
     assert!(!node.root("cat /etc/default/docker").contains("labctl.test"));
 }
+
+#[test]
+fn options_of_ones_own_are_taken_away_by_a_reset_and_the_engine_answers() {
+    let Some(bench) = bench() else { return };
+    // On this node the engine's socket is systemd's, whose place such options take.
+    let node = &bench.nodes[1];
+    let restart = "systemctl reset-failed docker.service docker.socket; systemctl restart docker.socket docker.service";
+    let options = format!(
+        "-H tcp://{}:2375 -H unix:///var/run/docker.sock --tls=false",
+        node.address
+    );
+    node.root(&format!(
+        "cp -p /etc/default/docker /root/labctl-defaults; echo 'DOCKER_OPTS=\"{options}\"' >>/etc/default/docker; {restart}"
+    ));
+    let run = run(&bench);
+    bench
+        .labctl(&[words(&run), vec!["--reset-nodes", "--only", "options"]].concat())
+        .assert_exit(0);
+    node.root("docker version >/dev/null && grep -q '^#DOCKER_OPTS=\"-H tcp' /etc/default/docker");
+    assert!(!node.holds("ss -Hltn 'sport = :2375' | grep -q ."));
+    bench.labctl(&["cleanup"]).assert_exit(0);
+    node.root(&format!("mv /root/labctl-defaults /etc/default/docker; {restart}"));
+    bench.assert_same_but_engines_restarted();
+}
