@@ -56,9 +56,13 @@ fn completions(session: &Session, shell: clap_complete::Shell) -> Result<Exit, F
 }
 
 /// Runs a service of the lab's containers. Its log goes where the container's log is: standard error.
+///
+/// The exit codes are a contract of labctl's own verbs. This one is hidden and stands in for other programs: a service that has
+/// said itself what went wrong ends with 1, as the program did that it replaces, and not because a check failed.
 async fn service(name: &str, arguments: &[String]) -> Exit {
     match services::run(name, arguments).await {
         Ok(()) => Exit::Success,
+        Err(error) if error.is_told() => Exit::CheckFailed,
         Err(error) => {
             // A log that cannot be written cannot be complained about either.
             let error = anyhow::Error::new(error);

@@ -31,11 +31,17 @@ pub enum ServiceError {
     #[error("the stand-in for MongoDB stopped")]
     Mongo(#[from] MongoError),
     /// Swarm could not do what it was asked for.
-    #[error("swarm stopped")]
+    #[error(transparent)]
     Swarm(#[from] SwarmError),
 }
 
 impl ServiceError {
+    /// Tells whether the service has said itself what went wrong, as the program did that it stands in for, and ends with that
+    /// program's exit code: 1, whatever went wrong.
+    pub fn is_told(&self) -> bool {
+        matches!(self, Self::Swarm(_))
+    }
+
     /// Tells whether the caller's arguments are at fault, so that nothing was started.
     pub fn is_usage(&self) -> bool {
         match self {

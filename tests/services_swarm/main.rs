@@ -10,6 +10,7 @@ mod engine_api;
 mod health;
 mod manager;
 mod replays;
+mod usage;
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, Command, Stdio};

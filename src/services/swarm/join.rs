@@ -8,8 +8,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::log::log;
 use super::{JoinOptions, SwarmError};
-use crate::services::go_duration;
 use crate::services::signals::StopSignals;
+use crate::services::{go_duration, random};
 
 /// How soon registering is tried again after it failed, where the heartbeat is longer.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
@@ -27,6 +27,16 @@ pub(super) async fn run(options: &JoinOptions) -> Result<(), SwarmError> {
 }
 
 async fn register(options: &JoinOptions) {
+    let delay = part_of(options.delay, &random_part());
+    if !delay.is_zero() {
+        let shown = go_duration::show(delay);
+        log(
+            "info",
+            &format!("Add a random delay {shown} to avoid synchronized registration"),
+            &[],
+        );
+        tokio::time::sleep(delay).await;
+    }
     let every = go_duration::show(options.heartbeat);
     again_and_again(options.heartbeat, async || {
         log(
@@ -45,6 +55,17 @@ async fn register(options: &JoinOptions) {
         false
     })
     .await;
+}
+
+/// Four random bytes as hex digits; where the system has none, the whole delay will do.
+fn random_part() -> String {
+    random::hex::<4>().unwrap_or_else(|_| "ffffffff".to_owned())
+}
+
+/// Returns the part of `whole` that eight hex digits stand for: none of it for 00000000, all of it for ffffffff.
+fn part_of(whole: Duration, digits: &str) -> Duration {
+    let part = u32::from_str_radix(digits, 16).unwrap_or(u32::MAX);
+    whole.mul_f64(f64::from(part) / f64::from(u32::MAX))
 }
 
 /// Tries at once and then each `heartbeat`, or sooner where a try failed; never ends.
@@ -74,6 +95,15 @@ mod tests {
         });
         assert!(timeout(Duration::from_secs(59), tries).await.is_err());
         seen
+    }
+
+    #[test]
+    fn a_random_delay_is_between_nothing_and_what_was_said() {
+        let whole = Duration::from_secs(20);
+        assert_eq!(part_of(whole, "00000000"), Duration::ZERO);
+        assert_eq!(part_of(whole, "ffffffff"), whole);
+        assert_eq!(part_of(whole, "80000000").as_secs(), 10);
+        assert_ne!(random_part(), random_part());
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,12 +3,15 @@
 //! Responsible for the archived image's command line: its flags, their defaults, its environment variables and its
 //! refusals. A flag that has no meaning here is refused with what to use, never ignored.
 
+use std::io::Write as _;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::CommandFactory as _;
 
 use super::Discovery;
-use super::manager::scheduler::Strategy;
+use super::command_line::{CommandLine, JoinArgs, ListArgs, ManageArgs, Verb};
+use super::log::Level;
+use super::manager::scheduler::{Filter, Strategy, UnknownFilter, UnknownStrategy};
 use crate::services::address::is_address;
 use crate::services::{clap_text, go_duration};
 
@@ -35,6 +38,8 @@ pub(super) enum Invocation {
 pub struct JoinOptions {
     /// Where the engine is reached, as `host:port`.
     pub address: String,
+    /// The longest that the first registration waits, at random, so that machines of a cluster do not all register at once.
+    pub delay: Duration,
     /// The time between two registrations.
     pub heartbeat: Duration,
     /// How long a registration lasts.
@@ -50,6 +55,8 @@ pub struct ManageOptions {
     pub hosts: Vec<String>,
     /// How to choose among engines that will do.
     pub strategy: Strategy,
+    /// What engines must pass, in this order.
+    pub filters: Vec<Filter>,
     /// How often discovery is asked.
     pub heartbeat: Duration,
     /// The longest time between two full looks at an engine.
@@ -58,203 +65,201 @@ pub struct ManageOptions {
     pub retries: u32,
     /// How long an engine's answer to a look may take.
     pub timeout: Duration,
-    /// How much more CPU and memory is promised than there is, as a part of it.
-    pub overcommit: f64,
+    /// What `--cluster-opt` says.
+    pub cluster: ClusterOpt,
     /// Where the engines are known.
     pub discovery: Discovery,
 }
 
-#[derive(Debug, Parser)]
-#[command(
-    name = "swarm",
-    about = "A Docker-native clustering system",
-    long_about = "A Docker-native clustering system, made anew by labctl: a drop-in for the archived swarm image.",
-    version = super::VERSION,
-    disable_version_flag = true,
-    arg_required_else_help = true
-)]
-struct CommandLine {
-    #[command(subcommand)]
-    command: Verb,
-    /// Print the version.
-    #[arg(short = 'v', long, action = clap::ArgAction::Version)]
-    version: Option<bool>,
+/// What `--cluster-opt` says.
+#[derive(Debug, Clone, Copy)]
+pub struct ClusterOpt {
+    /// How much more CPU and memory is promised than there is, as a part of it.
+    pub overcommit: f64,
+    /// On how many further engines a container is tried that one could not create.
+    pub create_retries: u32,
 }
 
-#[derive(Debug, Subcommand)]
-enum Verb {
-    /// Create a cluster
-    #[command(visible_alias = "c")]
-    Create,
-    /// List nodes in a cluster
-    #[command(visible_alias = "l")]
-    List(ListArgs),
-    /// Manage a docker cluster
-    #[command(visible_alias = "m")]
-    Manage(Box<ManageArgs>),
-    /// Join a docker cluster
-    #[command(visible_alias = "j")]
-    Join(JoinArgs),
-}
-
-#[derive(Debug, Args)]
-struct DiscoveryArg {
-    /// Where the cluster's nodes are known: token://TOKEN, token://HOST/PATH/TOKEN, nodes://IP:PORT,IP:PORT or file://PATH.
-    #[arg(env = "SWARM_DISCOVERY")]
-    discovery: Discovery,
-}
-
-#[derive(Debug, Args)]
-struct ListArgs {
-    #[command(flatten)]
-    discovery: DiscoveryArg,
-    /// How long it may take.
-    #[arg(long, default_value = "10s", value_parser = go_duration::parse)]
-    timeout: Duration,
-}
-
-#[derive(Debug, Args)]
-struct JoinArgs {
-    #[command(flatten)]
-    discovery: DiscoveryArg,
-    /// Address of the Docker Engine joining the cluster. The manager must be able to reach it there.
-    #[arg(long, visible_alias = "addr", env = "SWARM_ADVERTISE", value_parser = address)]
-    advertise: String,
-    /// Period between each heartbeat.
-    #[arg(long, default_value = "60s", value_parser = go_duration::parse)]
-    heartbeat: Duration,
-    /// Set the expiration of an ephemeral node.
-    #[arg(long, default_value = "180s", value_parser = go_duration::parse)]
-    ttl: Duration,
-}
-
-#[derive(Debug, Args)]
-struct ManageArgs {
-    #[command(flatten)]
-    discovery: DiscoveryArg,
-    /// Where to listen, as tcp://IP:PORT.
-    #[arg(short = 'H', long = "host", env = "SWARM_HOST", default_value = "tcp://127.0.0.1:2375", value_delimiter = ',', value_parser = listening)]
-    hosts: Vec<String>,
-    /// Placement strategy to use.
-    #[arg(long, default_value = "spread")]
-    strategy: Strategy,
-    /// Period between each heartbeat.
-    #[arg(long, default_value = "60s", value_parser = go_duration::parse)]
-    heartbeat: Duration,
-    /// Set engine refresh minimum interval; kept for compatibility, as engines tell what changes.
-    #[arg(long, default_value = "30s", value_parser = go_duration::parse)]
-    engine_refresh_min_interval: Duration,
-    /// Set engine refresh maximum interval.
-    #[arg(long, default_value = "60s", value_parser = go_duration::parse)]
-    engine_refresh_max_interval: Duration,
-    /// Set engine failure retry count.
-    #[arg(long, visible_alias = "engine-refresh-retry", default_value = "3", value_parser = clap::value_parser!(u32).range(1..1000))]
-    engine_failure_retry: u32,
-    /// Timeout period of a look at an engine.
-    #[arg(long, default_value = "10s", value_parser = go_duration::parse)]
-    timeout: Duration,
-    /// Cluster driver options: swarm.overcommit=0.05.
-    #[arg(long = "cluster-opt")]
-    cluster_options: Vec<String>,
-    /// Not here yet: TLS to engines and clients.
-    #[arg(long, hide = true)]
-    tls: bool,
-    #[arg(long, hide = true)]
-    tlsverify: bool,
-    #[arg(long, hide = true)]
-    replication: bool,
-    #[arg(long, visible_alias = "addr", hide = true)]
-    advertise: Option<String>,
-}
-
-impl Invocation {
-    /// Reads `arguments`; `None` where they asked for help or the version.
-    pub(super) fn parse(arguments: &[String]) -> Result<Option<Self>, String> {
-        let Some(line) = clap_text::parse::<CommandLine>("swarm", arguments)? else {
+/// Reads `arguments`, and says how much is to be logged; `None` where they asked for help or the version.
+pub(super) fn parse(arguments: &[String]) -> Result<Option<(Level, Invocation)>, String> {
+    let Some(line) = clap_text::parse::<CommandLine>("swarm", arguments).map_err(|text| in_one_line(&text))? else {
+        return Ok(None);
+    };
+    let level = match (&line.log_level, line.debug) {
+        (Some(level), _) => level.parse()?,
+        (None, true) => Level::Debug,
+        (None, false) => Level::default(),
+    };
+    let invocation = match line.command {
+        // A reader that has gone away wants no help.
+        None => {
+            let _ = write!(std::io::stdout(), "{}", CommandLine::command().render_help());
             return Ok(None);
-        };
-        Ok(Some(match line.command {
-            Verb::Create => Self::Create,
-            Verb::List(list) => Self::List {
-                discovery: list.discovery.discovery,
-                deadline: list.timeout,
-            },
-            Verb::Join(join) => Self::Join(join.options()?),
-            Verb::Manage(manage) => Self::Manage(manage.options()?),
-        }))
+        }
+        Some(Verb::Create { more }) if more.is_empty() => Invocation::Create,
+        Some(Verb::Create { .. }) => {
+            return Err("the `create` command takes no arguments. See 'swarm create --help'.".to_owned());
+        }
+        Some(Verb::List(list)) => list.invocation()?,
+        Some(Verb::Join(join)) => Invocation::Join(join.options()?),
+        Some(Verb::Manage(manage)) => Invocation::Manage(manage.options()?),
+    };
+    Ok(Some((level, invocation)))
+}
+
+/// What clap says first; the rest is what `--help` says too.
+fn in_one_line(text: &str) -> String {
+    let first = text.lines().take_while(|line| !line.trim().is_empty());
+    let first = first.map(str::trim).collect::<Vec<_>>().join(" ");
+    format!(
+        "{}. See 'swarm --help'.",
+        first.strip_prefix("error: ").unwrap_or(&first)
+    )
+}
+
+impl ListArgs {
+    fn invocation(self) -> Result<Invocation, String> {
+        let discovery = self.discovery.named("list")?;
+        let deadline = duration("--timeout", &self.timeout)?;
+        if deadline.is_zero() {
+            return Err("--timeout should be a positive number".to_owned());
+        }
+        Ok(Invocation::List {
+            discovery: discovery.parse()?,
+            deadline,
+        })
     }
 }
 
 impl JoinArgs {
     fn options(self) -> Result<JoinOptions, String> {
-        at_least_a_second("--heartbeat", self.heartbeat)?;
-        if self.ttl <= self.heartbeat {
+        let discovery = self.discovery.named("join")?;
+        let address = self.advertise.as_deref().unwrap_or_default();
+        if address.is_empty() {
+            return Err("missing mandatory --advertise flag".to_owned());
+        }
+        if !is_address(address) {
+            return Err("--advertise should be of the form ip:port or hostname:port".to_owned());
+        }
+        let delay = duration("--delay", &self.delay)?;
+        let heartbeat = at_least_a_second("--heartbeat", &self.heartbeat)?;
+        let ttl = duration("--ttl", &self.ttl)?;
+        if ttl <= heartbeat {
             return Err("--ttl must be strictly superior to the heartbeat value".to_owned());
         }
         Ok(JoinOptions {
-            address: self.advertise,
-            heartbeat: self.heartbeat,
-            ttl: self.ttl,
-            discovery: self.discovery.discovery,
+            address: address.to_owned(),
+            delay,
+            heartbeat,
+            ttl,
+            discovery: discovery.parse()?,
         })
     }
 }
 
 impl ManageArgs {
     fn options(self) -> Result<ManageOptions, String> {
-        if self.tls || self.tlsverify {
-            return Err(
-                "TLS is not here yet: leave --tls and --tlsverify out, and listen on a private address".to_owned(),
-            );
-        }
-        if self.replication || self.advertise.is_some() {
-            return Err("there is one manager in a cluster here: leave --replication and --advertise out".to_owned());
-        }
-        at_least_a_second("--heartbeat", self.heartbeat)?;
-        at_least_a_second("--engine-refresh-max-interval", self.engine_refresh_max_interval)?;
-        if self.engine_refresh_max_interval < self.engine_refresh_min_interval {
-            return Err("max refresh interval should not be less than the min refresh interval".to_owned());
-        }
-        let mut overcommit = 0.05;
-        for option in &self.cluster_options {
-            let value = option
-                .strip_prefix("swarm.overcommit=")
-                .and_then(|value| value.parse::<f64>().ok());
-            overcommit = value
-                .filter(|value| (-1.0..=100.0).contains(value))
-                .ok_or_else(|| format!("--cluster-opt {option}: there is swarm.overcommit=NUMBER, such as 0.05"))?;
+        self.not_here.refuse()?;
+        let refresh = self.refresh()?;
+        let retries = self.engine_failure_retry.parse().ok();
+        let retries = retries
+            .filter(|retries| (1..1000).contains(retries))
+            .ok_or("invalid failure retry count")?;
+        let discovery = self.discovery.named("manage")?;
+        let heartbeat = at_least_a_second("--heartbeat", &self.heartbeat)?;
+        let discovery = discovery.parse()?;
+        let strategy = self
+            .strategy
+            .parse()
+            .map_err(|error: UnknownStrategy| error.to_string())?;
+        if self.cluster_driver != "swarm" {
+            return Err(format!("unsupported cluster {:?}", self.cluster_driver));
         }
         Ok(ManageOptions {
-            hosts: self.hosts,
-            strategy: self.strategy,
-            heartbeat: self.heartbeat,
-            refresh: self.engine_refresh_max_interval,
-            retries: self.engine_failure_retry,
-            timeout: self.timeout,
-            overcommit,
-            discovery: self.discovery.discovery,
+            hosts: self
+                .hosts
+                .iter()
+                .map(|host| listening(host))
+                .collect::<Result<_, _>>()?,
+            strategy,
+            filters: self.chosen_filters()?,
+            heartbeat,
+            refresh,
+            retries,
+            timeout: duration("--timeout", &self.timeout)?,
+            cluster: ClusterOpt::parse(&self.cluster_options)?,
+            discovery,
         })
     }
+
+    fn refresh(&self) -> Result<Duration, String> {
+        let least = duration("--engine-refresh-min-interval", &self.engine_refresh_min_interval)?;
+        if least.is_zero() {
+            return Err("min refresh interval should be a positive number".to_owned());
+        }
+        let most = duration("--engine-refresh-max-interval", &self.engine_refresh_max_interval)?;
+        if most < least {
+            return Err("max refresh interval cannot be less than min refresh interval".to_owned());
+        }
+        at_least_a_second("--engine-refresh-max-interval", &self.engine_refresh_max_interval)
+    }
+
+    fn chosen_filters(&self) -> Result<Vec<Filter>, String> {
+        if self.filters.is_empty() {
+            return Ok(Filter::ALL.to_vec());
+        }
+        let chosen = self.filters.iter().map(|name| name.parse());
+        chosen
+            .collect::<Result<_, UnknownFilter>>()
+            .map_err(|error| error.to_string())
+    }
 }
 
-fn at_least_a_second(flag: &str, duration: Duration) -> Result<(), String> {
-    if duration < Duration::from_secs(1) {
+impl ClusterOpt {
+    fn parse(options: &[String]) -> Result<Self, String> {
+        let mut parsed = Self {
+            overcommit: 0.05,
+            create_retries: 0,
+        };
+        for option in options {
+            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            let read = match name {
+                "swarm.overcommit" => value
+                    .parse()
+                    .ok()
+                    .filter(|value| (-1.0..=100.0).contains(value))
+                    .map(|value| parsed.overcommit = value),
+                "swarm.createretry" => value.parse().ok().map(|value| parsed.create_retries = value),
+                _ => None,
+            };
+            read.ok_or_else(|| {
+                format!(
+                    "--cluster-opt {option}: there are swarm.overcommit=NUMBER, such as 0.05, and swarm.createretry=COUNT, \
+                     such as 2"
+                )
+            })?;
+        }
+        Ok(parsed)
+    }
+}
+
+fn duration(flag: &str, text: &str) -> Result<Duration, String> {
+    go_duration::parse(text).map_err(|error| format!("invalid {flag}: {error}"))
+}
+
+fn at_least_a_second(flag: &str, text: &str) -> Result<Duration, String> {
+    let read = duration(flag, text)?;
+    if read < Duration::from_secs(1) {
         return Err(format!("{flag} should be at least one second"));
     }
-    Ok(())
-}
-
-fn address(text: &str) -> Result<String, String> {
-    if is_address(text) {
-        return Ok(text.to_owned());
-    }
-    Err("--advertise should be of the form ip:port or hostname:port".to_owned())
+    Ok(read)
 }
 
 fn listening(text: &str) -> Result<String, String> {
+    let refused = || format!("--host {text}: there is tcp://IP:PORT");
     let address = text.strip_prefix("tcp://").unwrap_or(text);
     if address.contains("://") {
-        return Err("there is tcp://IP:PORT".to_owned());
+        return Err(refused());
     }
     let full = if address.starts_with(':') {
         format!("0.0.0.0{address}")
@@ -265,7 +270,7 @@ fn listening(text: &str) -> Result<String, String> {
         || full
             .rsplit_once(':')
             .is_some_and(|(host, port)| port == "0" && !host.is_empty());
-    right.then_some(full).ok_or_else(|| "there is tcp://IP:PORT".to_owned())
+    right.then_some(full).ok_or_else(refused)
 }
 
 #[cfg(test)]
@@ -274,8 +279,15 @@ mod tests {
     use rstest::rstest;
 
     fn parse(line: &str) -> Result<Option<Invocation>, String> {
-        let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        Invocation::parse(&arguments)
+        let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        Ok(super::parse(&arguments)?.map(|(_, invocation)| invocation))
+    }
+
+    fn managing(line: &str) -> ManageOptions {
+        match parse(line) {
+            Ok(Some(Invocation::Manage(options))) => options,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -285,29 +297,84 @@ mod tests {
             panic!("{join:?}")
         };
         assert_eq!(options.address, "10.0.0.2:2375");
-        assert_eq!(options.ttl, Duration::from_secs(180));
-        let manage = parse("manage token://0123456789abcdef0123456789abcdef");
-        let Ok(Some(Invocation::Manage(options))) = manage else {
-            panic!("{manage:?}")
-        };
+        assert_eq!((options.ttl, options.delay), (Duration::from_secs(180), Duration::ZERO));
+        let options = managing("manage token://0123456789abcdef0123456789abcdef");
         assert_eq!((options.strategy, options.retries), (Strategy::Spread, 3));
+        assert_eq!(options.filters, Filter::ALL);
         assert!(matches!(parse("create"), Ok(Some(Invocation::Create))));
     }
 
+    #[test]
+    fn every_choice_of_a_manager_is_taken() {
+        let options = managing(
+            "manage -f constraint --filter health --cluster-opt swarm.createretry=2 --cluster-opt swarm.overcommit=0.5 \
+             -c swarm --refresh-on-node-filter --container-name-refresh-filter x nodes://a:1",
+        );
+        assert_eq!(options.filters, [Filter::Constraint, Filter::Health]);
+        assert_eq!((options.cluster.create_retries, options.cluster.overcommit), (2, 0.5));
+    }
+
     #[rstest]
-    #[case("join nodes://a:1", "--advertise")]
-    #[case("join --addr=nowhere nodes://a:1", "ip:port")]
-    #[case("join --addr=a:1 --heartbeat 500ms nodes://a:1", "at least one second")]
-    #[case("join --addr=a:1 --heartbeat 60s --ttl 60s nodes://a:1", "strictly superior")]
+    #[case("create", Level::Info)]
+    #[case("--debug create", Level::Debug)]
+    #[case("--debug -l error create", Level::Error)]
+    #[case("--log-level=warn --experimental create", Level::Warning)]
+    fn the_log_is_as_long_as_was_asked_for(#[case] line: &str, #[case] wanted: Level) {
+        let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        assert_eq!(super::parse(&arguments).unwrap().unwrap().0, wanted);
+    }
+
+    #[rstest]
+    #[case("manage", "discovery required to manage a cluster. See 'swarm manage --help'.")]
+    #[case(
+        "manage a:1 b:1",
+        "discovery required to manage a cluster. See 'swarm manage --help'."
+    )]
+    #[case("join", "discovery required to join a cluster. See 'swarm join --help'.")]
+    #[case("list", "discovery required to list a cluster. See 'swarm list --help'.")]
+    #[case("create x", "the `create` command takes no arguments. See 'swarm create --help'.")]
+    #[case("join token://", "missing mandatory --advertise flag")]
+    #[case(
+        "join --addr=nowhere nodes://a:1",
+        "--advertise should be of the form ip:port or hostname:port"
+    )]
+    #[case("join --addr=a:1 token://", "token is empty")]
+    #[case("manage token://a/", "token is empty")]
+    #[case(
+        "join --addr=a:1 --heartbeat 500ms nodes://a:1",
+        "--heartbeat should be at least one second"
+    )]
+    #[case(
+        "join --addr=a:1 --heartbeat 60s --ttl 60s nodes://a:1",
+        "--ttl must be strictly superior to the heartbeat value"
+    )]
+    #[case("manage --strategy random nodes://a:1", "strategy not supported")]
+    #[case("manage -f random nodes://a:1", "filter not supported")]
+    #[case("manage -c mesos nodes://a:1", "unsupported cluster \"mesos\"")]
+    #[case("manage --engine-failure-retry -1 nodes://a:1", "invalid failure retry count")]
+    #[case("-l loud list nodes://a:1", "not a valid logrus Level: \"loud\"")]
+    #[case("list --timeout 0s nodes://a:1", "--timeout should be a positive number")]
+    fn what_is_wrong_is_said_in_the_archived_images_words(#[case] line: &str, #[case] words: &str) {
+        assert_eq!(parse(line).unwrap_err(), words);
+    }
+
+    #[rstest]
+    #[case("join --addr=a:1 --delay soon nodes://a:1", "invalid --delay")]
+    #[case("manage --heartbeat 60 nodes://a:1", "invalid --heartbeat")]
     #[case("manage --tlsverify nodes://a:1", "TLS is not here yet")]
+    #[case("manage --tlscert a.pem nodes://a:1", "TLS is not here yet")]
     #[case("manage --replication nodes://a:1", "one manager")]
-    #[case("manage --strategy random nodes://a:1", "random")]
+    #[case("manage --cors nodes://a:1", "proxy")]
+    #[case("manage --discovery-opt kv.path=a nodes://a:1", "use token://, nodes:// or file://")]
+    #[case("manage --cluster-opt swarm.createretry=-1 nodes://a:1", "swarm.createretry=COUNT")]
+    #[case("manage --cluster-opt swarm.more=1 nodes://a:1", "swarm.overcommit=NUMBER")]
     #[case("manage consul://a", "consul")]
     #[case("manage -H unix:///x nodes://a:1", "tcp://IP:PORT")]
-    #[case("create more", "more")]
-    fn what_cannot_be_done_is_refused(#[case] line: &str, #[case] words: &str) {
+    #[case("manage --unknown", "--unknown")]
+    #[case("unknown", "unknown")]
+    fn what_cannot_be_done_is_refused_in_one_line(#[case] line: &str, #[case] words: &str) {
         let error = parse(line).unwrap_err();
-        assert!(error.contains(words), "{error}");
+        assert!(error.contains(words) && !error.contains('\n'), "{error}");
     }
 
     #[rstest]

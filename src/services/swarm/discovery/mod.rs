@@ -64,12 +64,12 @@ pub enum DiscoveryError {
         reason: String,
     },
     /// The file could not be read.
-    #[error("{}: {source}", path.display())]
+    #[error("failed to read '{}': {reason}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What happened.
-        source: std::io::Error,
+        /// What the system said. It is in the message already, so it is no source, which would be shown once more.
+        reason: std::io::Error,
     },
     /// The file does not hold addresses.
     #[error("{}: {reason}", path.display())]
@@ -118,9 +118,9 @@ impl Discovery {
             Self::Token(cluster) => cluster.fetch().await?,
             Self::Nodes(nodes) => nodes.clone(),
             Self::File(path) => {
-                let text = tokio::fs::read(path).await.map_err(|source| DiscoveryError::File {
+                let text = tokio::fs::read(path).await.map_err(|reason| DiscoveryError::File {
                     path: path.clone(),
-                    source,
+                    reason,
                 })?;
                 let text = String::from_utf8_lossy(&text[..text.len().min(LARGEST_FILE)]).into_owned();
                 from_file(&text).map_err(|reason| DiscoveryError::FileContent {

@@ -68,6 +68,9 @@ impl Cluster {
             Some((place, token)) => (Some(place.to_owned()), token),
             None => (None, text),
         };
+        if token.is_empty() {
+            return Err("token is empty".to_owned());
+        }
         let is_plain = |c: char| c.is_ascii_alphanumeric() || ".:-_/[]".contains(c);
         if place
             .as_ref()

@@ -31,12 +31,12 @@ pub enum ManagerError {
     #[error("signals cannot be waited for: {0}")]
     Signals(std::io::Error),
     /// It cannot listen.
-    #[error("{address}: {source}")]
+    #[error("listen tcp {address}: {reason}")]
     Listen {
         /// Where.
         address: String,
-        /// Why not.
-        source: std::io::Error,
+        /// What the system said. It is in the message already, so it is no source, which would be shown once more.
+        reason: std::io::Error,
     },
 }
 
@@ -54,9 +54,9 @@ pub(super) async fn run(options: ManageOptions) -> Result<(), ManagerError> {
     for address in &options.hosts {
         let listener = TcpListener::bind(address)
             .await
-            .map_err(|source| ManagerError::Listen {
+            .map_err(|reason| ManagerError::Listen {
                 address: address.clone(),
-                source,
+                reason,
             })?;
         let at = listener
             .local_addr()
@@ -68,12 +68,12 @@ pub(super) async fn run(options: ManageOptions) -> Result<(), ManagerError> {
     let cluster_options = ClusterOptions {
         scheduler: Scheduler {
             strategy: options.strategy,
-            ..Scheduler::default()
+            filters: options.filters,
         },
         heartbeat: options.heartbeat,
         refresh_max: options.refresh,
         failure_retry: options.retries,
-        overcommit: options.overcommit,
+        overcommit: options.cluster.overcommit,
         answer_deadline: options.timeout,
         ..ClusterOptions::default()
     };

@@ -21,7 +21,7 @@ pub enum Strategy {
 
 /// A strategy that this manager does not have.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("strategy {0:?} not supported; there is: spread, binpack")]
+#[error("strategy not supported")]
 pub struct UnknownStrategy(pub String);
 
 impl FromStr for Strategy {

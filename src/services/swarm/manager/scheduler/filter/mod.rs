@@ -32,7 +32,7 @@ pub enum Filter {
 
 /// A filter that this manager does not have.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("filter {0:?} not supported; there is: health, port, containerslots, dependency, affinity, constraint")]
+#[error("filter not supported")]
 pub struct UnknownFilter(pub String);
 
 impl FromStr for Filter {
