@@ -252,8 +252,8 @@ fn a_directory_that_cannot_be_written_is_told_before_anyone_is_served() {
 fn help_and_version_are_the_services_own() {
     for (words, said) in [
         (&["swarm", "--help"][..], "A Docker-native clustering system"),
-        (&["swarm", "-v"], "swarm 1.2.9"),
-        (&["swarm", "--version"], "swarm 1.2.9"),
+        (&["swarm", "-v"], "swarm version 1.2.9"),
+        (&["swarm", "--version"], "swarm version 1.2.9"),
         (&["swarm", "join", "--help"], "--heartbeat"),
         (&["discovery", "--help"], "--certificate"),
         (&["certificate", "--help"], "--directory"),
