@@ -25,7 +25,7 @@ pub enum CertificateError {
     #[error("{0}")]
     Options(String),
     /// A file could not be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path} cannot be read or written")]
     File {
         /// The file.
         path: PathBuf,
@@ -33,7 +33,7 @@ pub enum CertificateError {
         source: std::io::Error,
     },
     /// A name cannot stand in a certificate, or a key that is there cannot be used.
-    #[error("{what}: {source}")]
+    #[error("{what} was refused")]
     Refused {
         /// What was being made.
         what: String,

@@ -29,7 +29,7 @@ pub enum ServeError {
     #[error("signals cannot be waited for: {0}")]
     Signals(std::io::Error),
     /// It cannot listen.
-    #[error("{address}: {source}")]
+    #[error("it cannot listen on {address}")]
     Listen {
         /// Where.
         address: SocketAddr,
@@ -45,7 +45,7 @@ pub enum ServeError {
         reason: String,
     },
     /// What it kept cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{} cannot be read or written", path.display())]
     Data {
         /// The file.
         path: PathBuf,
