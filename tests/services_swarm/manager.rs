@@ -257,3 +257,42 @@ async fn networks_are_listed_with_their_node_and_to_compose_by_the_names_it_gave
     .await;
     assert_eq!(listed[0]["Name"], "bridge");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_filter_is_a_pattern_of_the_whole_name_with_its_node() {
+    let engines = [
+        Engine::start("node-1", "staging", OF_2020).await,
+        Engine::start("node-2", "production", OF_2020).await,
+    ];
+    let (_running, address) = manage(&engines);
+    until_states(&address, &["Healthy", "Healthy"]).await;
+    for (name, where_to) in [
+        ("web_1", "staging"),
+        ("other_web_1", "staging"),
+        ("dockchat", "production"),
+        ("dockchat_db", "staging"),
+    ] {
+        let path = format!("/v1.41/containers/create?name={name}");
+        assert_eq!(ask(&address, "POST", &path, &create(where_to)).await.0, 201);
+    }
+    for (pattern, wanted) in [
+        (
+            "^/node-1/",
+            &["/node-1/dockchat_db", "/node-1/other_web_1", "/node-1/web_1"][..],
+        ),
+        ("/node-1/dockchat", &["/node-1/dockchat_db"]),
+        ("^/web_1$", &["/node-1/web_1"]),
+        ("web_1", &["/node-1/other_web_1", "/node-1/web_1"]),
+        ("dockchat$", &["/node-2/dockchat"]),
+    ] {
+        let filters = percent_encoding::utf8_percent_encode(pattern, percent_encoding::NON_ALPHANUMERIC);
+        let path = format!("/v1.41/containers/json?all=1&filters=%7B%22name%22%3A%5B%22{filters}%22%5D%7D");
+        let (_, listed) = ask(&address, "GET", &path, &Value::Null).await;
+        let listed = listed.as_array().unwrap();
+        let mut names: Vec<&str> = listed.iter().map(|one| one["Names"][0].as_str().unwrap()).collect();
+        names.sort_unstable();
+        assert_eq!(names, wanted, "{pattern}");
+        let (_, newest) = ask(&address, "GET", &path.replace("all=1", "limit=1"), &Value::Null).await;
+        assert_eq!(newest.as_array().unwrap().len(), 1, "{pattern}");
+    }
+}

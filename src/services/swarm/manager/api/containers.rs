@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Refused, json_answer, whole};
 use super::everywhere::{ask_all, filters, in_path};
+use super::names::NamePatterns;
 use super::proxy::{ask, forward, read};
 use super::route::Route;
 use crate::services::random;
@@ -18,17 +19,18 @@ use crate::services::swarm::manager::scheduler::Request as Wanted;
 pub(super) async fn list(cluster: &Cluster, route: &Route) -> Result<Answer, Refused> {
     let mut filters = filters(route);
     let nodes = filters.remove("node");
-    if let Some(names) = filters.get_mut("name").and_then(Value::as_array_mut) {
-        for name in names {
-            let bare = name
-                .as_str()
-                .and_then(|name| name.trim_start_matches('/').rsplit('/').next())
-                .map(str::to_owned);
-            *name = json!(bare.unwrap_or_default());
-        }
+    let names = filters.remove("name").map(|names| NamePatterns::new(&names));
+    let mut changes = vec![(
+        "filters",
+        (!filters.is_empty()).then(|| Value::Object(filters).to_string()),
+    )];
+    let limit = route.value("limit").and_then(|limit| limit.parse::<usize>().ok());
+    let limit = limit.filter(|limit| *limit > 0);
+    if limit.is_some() && names.is_some() {
+        // The newest of those with the name: an engine would count others too. A limit shows stopped ones.
+        changes.extend([("limit", None), ("all", Some("1".to_owned()))]);
     }
-    let filters = (!filters.is_empty()).then(|| Value::Object(filters).to_string());
-    let query = route.query_with(&[("filters", filters)]);
+    let query = route.query_with(&changes);
     let mut all = Vec::new();
     for (engine, listed) in ask_all(cluster, route, "/containers/json", &query).await {
         let snapshot = engine.snapshot();
@@ -39,16 +41,14 @@ pub(super) async fn list(cluster: &Cluster, route: &Route) -> Result<Answer, Ref
         };
         if nodes.as_ref().is_none_or(is_wanted) {
             let listed = listed.as_array().cloned().unwrap_or_default();
+            let is_called =
+                |container: &Value| names.as_ref().is_none_or(|names| names.match_one(container, &snapshot));
             let dated = |container: Value| (created(&container, &snapshot), shown(container, &snapshot));
-            all.extend(listed.into_iter().map(dated));
+            all.extend(listed.into_iter().filter(is_called).map(dated));
         }
     }
     all.sort_by_key(|(created, _)| std::cmp::Reverse(*created));
-    if let Some(limit) = route
-        .value("limit")
-        .and_then(|limit| limit.parse::<usize>().ok())
-        .filter(|limit| *limit > 0)
-    {
+    if let Some(limit) = limit {
         all.truncate(limit);
     }
     let all = all.into_iter().map(|(_, container)| container).collect();

@@ -15,6 +15,7 @@ mod containers;
 mod events;
 mod everywhere;
 mod images;
+mod names;
 mod networks;
 mod old_clients;
 mod proxy;

@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use super::answer::{Answer, Refused, as_text, json_answer, whole};
 use super::route::Route;
 use super::{containers, events, everywhere, images, networks, views, volumes};
+use crate::services::swarm::log::log;
 use crate::services::swarm::manager::cluster::{ApiVersion, Cluster};
 
 /// How many clients are served at once.
@@ -108,6 +109,14 @@ async fn connection(stream: TcpStream, cluster: Cluster, stop: CancellationToken
 }
 
 async fn answer(cluster: &Cluster, request: Request<Incoming>) -> Answer {
+    log(
+        "debug",
+        "HTTP request received",
+        &[
+            ("method", request.method().as_str()),
+            ("uri", &request.uri().to_string()),
+        ],
+    );
     let route = Route::of(request.uri());
     let mut answer = match dispatch(cluster, &route, request).await {
         Ok(answer) => answer,
