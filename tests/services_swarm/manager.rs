@@ -296,3 +296,24 @@ async fn a_name_filter_is_a_pattern_of_the_whole_name_with_its_node() {
         assert_eq!(newest.as_array().unwrap().len(), 1, "{pattern}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn info_shows_what_may_be_promised_with_the_overcommitment() {
+    let (_running, address) = manage(&[Engine::start("node-1", "x", OF_2020).await]);
+    until_states(&address, &["Healthy"]).await;
+    let (_, info) = ask(&address, "GET", "/v1.41/info", &Value::Null).await;
+    let lines = info["SystemStatus"].as_array().unwrap();
+    let said = |name: &str| lines.iter().find(|line| line[0] == name).unwrap()[1].clone();
+    assert_eq!(said("  └ Reserved Memory"), "0 B / 4.2 GiB");
+    assert_eq!(said("  └ Reserved CPUs"), "0 / 2");
+    assert_eq!(info["MemTotal"], json!((4_u64 << 30) * 105 / 100));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manager_logs_the_engines_that_it_takes_in() {
+    let engine = Engine::start("node-1", "x", OF_2020).await;
+    let at = format!("nodes://{}", engine.address);
+    let command = service(&["swarm", "manage", "-H", "tcp://127.0.0.1:0", &at]);
+    let (_running, address) = Running::start(command, ("level=info msg=\"Registered Engine node-1 at ", "\""));
+    assert_eq!(address, engine.address.to_string());
+}

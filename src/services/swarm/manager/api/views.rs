@@ -15,6 +15,8 @@ const WRITTEN_IN: &str = "none (Rust)";
 const FALLBACK: ApiVersion = ApiVersion::new(1, 41);
 /// The oldest version of a client that is understood.
 const OLDEST: ApiVersion = ApiVersion::new(1, 12);
+/// How many of the scheduler's units a CPU is.
+const NANO: u64 = 1_000_000_000;
 /// From this version on the cluster's status is not among the driver's.
 const OWN_STATUS: ApiVersion = ApiVersion::new(1, 22);
 
@@ -93,8 +95,8 @@ pub(super) fn info(cluster: &Cluster, version: Option<ApiVersion>) -> Value {
         "NEventsListener": 0,
         "SystemTime": jiff::Timestamp::now().to_string(),
         "KernelVersion": "", "OperatingSystem": "linux", "OSType": "linux", "Architecture": arch(),
-        "NCPU": healthy().map(|snapshot| snapshot.cpus).sum::<u64>(),
-        "MemTotal": healthy().map(|snapshot| snapshot.memory).sum::<u64>(),
+        "NCPU": healthy().map(|snapshot| snapshot.total.nano_cpus / NANO).sum::<u64>(),
+        "MemTotal": healthy().map(|snapshot| snapshot.total.memory).sum::<u64>(),
         "Name": rustix::system::uname().nodename().to_string_lossy(),
         "Labels": null,
         "ServerVersion": VERSION,
@@ -151,11 +153,15 @@ fn node_status(snapshot: &Snapshot) -> Vec<[String; 2]> {
         line("Containers", &containers),
         line(
             "Reserved CPUs",
-            &format!("{} / {}", used.nano_cpus / 1_000_000_000, snapshot.cpus),
+            &format!("{} / {}", used.nano_cpus / NANO, snapshot.total.nano_cpus / NANO),
         ),
         line(
             "Reserved Memory",
-            &format!("{} / {}", go_size::show(used.memory), go_size::show(snapshot.memory)),
+            &format!(
+                "{} / {}",
+                go_size::show(used.memory),
+                go_size::show(snapshot.total.memory)
+            ),
         ),
         line("Labels", &labels.join(", ")),
     ];

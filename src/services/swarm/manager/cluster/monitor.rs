@@ -16,6 +16,7 @@ use super::events::{EventReader, Stale};
 use super::facts;
 use super::health::{Health, HealthState};
 use super::registry::Registry;
+use crate::services::swarm::log::log;
 use crate::services::swarm::manager::scheduler::Resources;
 
 /// The first wait after a failure; it doubles up to the longest.
@@ -213,6 +214,11 @@ async fn read_events(mut body: AnswerBody, sender: mpsc::Sender<Value>) {
 fn note_success(engine: &Arc<Engine>, registry: &Registry) {
     let before = engine.snapshot().health.clone();
     engine.change(|snapshot| snapshot.health = Health::after_success(SystemTime::now()));
+    if before.state == HealthState::Pending {
+        let snapshot = engine.snapshot();
+        let message = format!("Registered Engine {} at {}", snapshot.name, snapshot.addr);
+        log("info", &message, &[]);
+    }
     match before.state {
         HealthState::Pending => registry.publish(engine, own_event("engine_connect")),
         HealthState::Unhealthy => registry.publish(engine, own_event("engine_reconnect")),
