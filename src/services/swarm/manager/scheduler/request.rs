@@ -28,6 +28,9 @@ pub enum RequestError {
     /// An affinity cannot be read.
     #[error("error from affinity filter: {0}")]
     Affinity(ExpressionError),
+    /// A whitelist cannot be read.
+    #[error("error from whitelist filter: {0}")]
+    Whitelist(ExpressionError),
 }
 
 /// A create request, read once.
@@ -41,6 +44,8 @@ pub struct Request {
     pub constraints: Vec<Expression>,
     /// Conditions on the node's containers and images.
     pub affinities: Vec<Expression>,
+    /// The names of the nodes that may have it, in the values.
+    pub whitelists: Vec<Expression>,
     /// Containers that must be on the same node, as `(option, container)`: `("--link", "db:db")`.
     pub dependencies: Vec<Dependency>,
     /// Host ports it asks for.
@@ -74,6 +79,7 @@ impl Request {
         let Asked {
             constraints,
             affinities,
+            whitelists,
         } = swarm_labels::move_to_labels(&mut config)?;
         move_old_limits(&mut config);
         let host = config.get("HostConfig").unwrap_or(&Value::Null);
@@ -86,6 +92,7 @@ impl Request {
             image: text(config.get("Image")).to_owned(),
             constraints: expressions(&constraints).map_err(RequestError::Constraint)?,
             affinities: expressions(&affinities).map_err(RequestError::Affinity)?,
+            whitelists: expressions(&whitelists).map_err(RequestError::Whitelist)?,
             dependencies: dependencies(host),
             ports: if on_host_network {
                 Vec::new()

@@ -8,9 +8,10 @@ use super::request::RequestError;
 pub const ID: &str = "com.docker.swarm.id";
 
 /// What a user may ask of the scheduler, by the environment's prefix and the label's name.
-const KINDS: [(&str, &str); 3] = [
+const KINDS: [(&str, &str); 4] = [
     ("constraint", "com.docker.swarm.constraints"),
     ("affinity", "com.docker.swarm.affinities"),
+    ("whitelist", "com.docker.swarm.whitelists"),
     ("reschedule", "com.docker.swarm.reschedule-policies"),
 ];
 
@@ -21,6 +22,8 @@ pub struct Asked {
     pub constraints: Vec<String>,
     /// Such as `container==db`.
     pub affinities: Vec<String>,
+    /// Such as `node==node-1|node-2`.
+    pub whitelists: Vec<String>,
 }
 
 /// Takes what is asked of the scheduler out of the environment of `config` and keeps it in its labels.
@@ -28,7 +31,7 @@ pub struct Asked {
 /// The labels' own entries come first. Upstream does the same: what a container was placed by can be read from it
 /// later, and the container's environment is what its author wrote.
 pub fn move_to_labels(config: &mut Map<String, Value>) -> Result<Asked, RequestError> {
-    let mut lists: [Vec<String>; 3] = Default::default();
+    let mut lists: [Vec<String>; 4] = Default::default();
     for (list, (_, label)) in lists.iter_mut().zip(KINDS) {
         if let Some(text) = config.get("Labels").and_then(|labels| labels.get(label)) {
             *list = list_in(label, text)?;
@@ -48,10 +51,11 @@ pub fn move_to_labels(config: &mut Map<String, Value>) -> Result<Asked, RequestE
             set_label(config, label, &Value::from(list.clone()).to_string());
         }
     }
-    let [constraints, affinities, _] = lists;
+    let [constraints, affinities, whitelists, _] = lists;
     Ok(Asked {
         constraints,
         affinities,
+        whitelists,
     })
 }
 

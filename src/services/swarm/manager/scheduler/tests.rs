@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::{ContainerFacts, ContainerState, ImageFacts, Node, Request, Resources, Scheduler, Strategy};
+use super::{ContainerFacts, ContainerState, Filter, ImageFacts, Node, Request, Resources, Scheduler, Strategy};
 
 const GIB: u64 = 1 << 30;
 
@@ -72,6 +72,8 @@ fn asking(entry: &str) -> Value {
 #[case("constraint:storagedriver==overlay2", "node-2")]
 #[case("constraint:environment==~nowhere", "node-2")]
 #[case("constraint:environment==~staging", "node-1")]
+#[case("whitelist:node==node-2|node-9", "node-2")]
+#[case("whitelist:node==~node-9", "node-2")]
 #[case("affinity:image==only-there", "node-2")]
 #[case("affinity:container==db", "node-1")]
 #[case("affinity:container!=db", "node-2")]
@@ -112,6 +114,31 @@ fn what_was_asked_leaves_the_environment_and_stays_in_a_label() {
         r#"["environment==staging"]"#
     );
     assert_eq!(place(&two(), &sent).unwrap(), "node-1", "and is read from there again");
+}
+
+#[test]
+fn a_whitelist_is_kept_and_told_and_only_counts_where_its_filter_does() {
+    let body = asking("whitelist:node==node-8|node-9");
+    let refused = place(&two(), &body).unwrap_err();
+    assert!(
+        refused.contains("[whitelist:node==node-8|node-9 (soft=false)]"),
+        "{refused}"
+    );
+    assert!(refused.contains("node-1: is node node-1 (whitelist)"), "{refused}");
+    let sent = request("new", &body).body_for(&node("node-1", "staging"), 2);
+    assert_eq!(
+        sent["Labels"]["com.docker.swarm.whitelists"],
+        r#"["node==node-8|node-9"]"#
+    );
+    let without = Scheduler {
+        filters: vec![Filter::Health],
+        ..Scheduler::default()
+    };
+    assert!(without.best(&request("new", &body), &two()).is_ok());
+    assert_eq!(
+        Scheduler::default().filter_names(),
+        "health, port, containerslots, dependency, affinity, constraint, whitelist"
+    );
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub enum Filter {
     Affinity,
     /// Only nodes with, or without, certain labels.
     Constraint,
+    /// Only nodes that are named.
+    Whitelist,
 }
 
 /// A filter that this manager does not have.
@@ -65,13 +67,14 @@ pub(super) struct Question<'a> {
 
 impl Filter {
     /// All filters, in the order upstream applies and shows them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Health,
         Self::Port,
         Self::ContainerSlots,
         Self::Dependency,
         Self::Affinity,
         Self::Constraint,
+        Self::Whitelist,
     ];
 
     fn name(self) -> &'static str {
@@ -82,6 +85,7 @@ impl Filter {
             Self::Dependency => "dependency",
             Self::Affinity => "affinity",
             Self::Constraint => "constraint",
+            Self::Whitelist => "whitelist",
         }
     }
 
@@ -100,6 +104,7 @@ impl Filter {
             Self::Dependency => dependency::lack(question, node),
             Self::Affinity => affinity::lack(question, node),
             Self::Constraint => constraint::lack(question, node),
+            Self::Whitelist => whitelist_lack(question, node),
         }
     }
 
@@ -118,6 +123,10 @@ impl Filter {
             Self::Constraint => question
                 .counted(&request.constraints)
                 .map(|constraint| format!("constraint:{constraint}"))
+                .collect(),
+            Self::Whitelist => question
+                .counted(&request.whitelists)
+                .map(|whitelist| format!("whitelist:{whitelist}"))
                 .collect(),
         }
     }
@@ -139,4 +148,12 @@ fn slots_lack(node: &Node) -> Option<String> {
     let slots: usize = node.labels.get("containerslots")?.parse().ok()?;
     let taken = node.containers.len();
     (taken >= slots).then(|| format!("has {taken} containers in {slots} slots"))
+}
+
+/// Names are divided by `|`; key and operator mean nothing, as with upstream.
+fn whitelist_lack(question: Question<'_>, node: &Node) -> Option<String> {
+    let mut whitelists = question.counted(&question.request.whitelists);
+    let names_it = |value: &str| value.split('|').any(|name| name == node.name);
+    let left_out = whitelists.any(|whitelist| !names_it(&whitelist.value));
+    left_out.then(|| format!("is node {}", node.name))
 }
