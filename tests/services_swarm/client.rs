@@ -19,7 +19,12 @@ pub fn manage(engines: &[Arc<Engine>]) -> (Running, String) {
 
 /// Starts a manager of the engines that `discovery` names.
 pub fn manage_at(discovery: &str) -> (Running, String) {
-    let command = service(&["swarm", "manage", "-H", "tcp://127.0.0.1:0", discovery]);
+    manage_with(&[discovery])
+}
+
+/// Starts a manager with `words` on its command line.
+pub fn manage_with(words: &[&str]) -> (Running, String) {
+    let command = service(&[&["swarm", "manage", "-H", "tcp://127.0.0.1:0"], words].concat());
     Running::start(command, ("msg=\"Listening for HTTP\" addr=\"", "\""))
 }
 

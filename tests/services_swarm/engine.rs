@@ -36,6 +36,8 @@ pub struct Engine {
     pub asked: Mutex<Vec<(String, String)>>,
     /// Whether it answers nothing but that it is broken.
     broken: AtomicBool,
+    /// Whether it makes no containers.
+    pub full: AtomicBool,
     refused: AtomicUsize,
     cut: Notify,
     stop: Mutex<CancellationToken>,
@@ -58,6 +60,7 @@ impl Engine {
             made: AtomicUsize::new(0),
             asked: Mutex::default(),
             broken: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             refused: AtomicUsize::new(0),
             cut: Notify::new(),
             stop: Mutex::default(),

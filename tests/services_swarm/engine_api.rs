@@ -98,6 +98,7 @@ impl Engine {
         let mut containers = self.containers.lock().unwrap();
         let (id, verb) = match (&head.method, parts) {
             (_, ["json"]) => return whole(200, &list(&containers, value("all"), value("filters"))),
+            (_, ["create"]) if self.full.load(Ordering::SeqCst) => return refused(500, "no space left on device"),
             (_, ["create"]) => {
                 let made = self.create(value("name"), &body);
                 containers.push(made.clone());

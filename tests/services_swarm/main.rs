@@ -7,6 +7,7 @@ mod discovery;
 mod discovery_bounds;
 mod engine;
 mod engine_api;
+mod flags;
 mod health;
 mod manager;
 mod replays;
@@ -28,6 +29,7 @@ fn service(words: &[&str]) -> Command {
         "SWARM_DISCOVERY_URL",
         "SWARM_HOST",
         "SWARM_ADVERTISE",
+        "DEBUG",
         "SSL_CERT_FILE",
         "SSL_CERT_DIR",
     ] {

@@ -5,10 +5,7 @@ use rstest::rstest;
 
 /// The exit code of `swarm` with `words`, and all it said on standard output and standard error.
 fn swarm(words: &[&str]) -> (Option<i32>, String, String) {
-    let output = service(&[&["swarm"], words].concat())
-        .env_remove("DEBUG")
-        .output()
-        .unwrap();
+    let output = service(&[&["swarm"], words].concat()).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }

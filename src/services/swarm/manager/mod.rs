@@ -65,18 +65,7 @@ pub(super) async fn run(options: ManageOptions) -> Result<(), ManagerError> {
         listeners.push(listener);
     }
     let cancellation = CancellationToken::new();
-    let cluster_options = ClusterOptions {
-        scheduler: Scheduler {
-            strategy: options.strategy,
-            filters: options.filters,
-        },
-        heartbeat: options.heartbeat,
-        refresh_max: options.refresh,
-        failure_retry: options.retries,
-        overcommit: options.cluster.overcommit,
-        answer_deadline: options.timeout,
-        ..ClusterOptions::default()
-    };
+    let cluster_options = cluster_options(&options);
     let cluster = Cluster::start(Arc::new(options.discovery), cluster_options, cancellation.clone());
     let server = api::Server::new(cluster);
     tokio::select! {
@@ -86,4 +75,20 @@ pub(super) async fn run(options: ManageOptions) -> Result<(), ManagerError> {
     server.finish(LAST_REQUESTS).await;
     cancellation.cancel();
     Ok(())
+}
+
+fn cluster_options(options: &ManageOptions) -> ClusterOptions {
+    ClusterOptions {
+        scheduler: Scheduler {
+            strategy: options.strategy,
+            filters: options.filters.clone(),
+        },
+        heartbeat: options.heartbeat,
+        refresh_max: options.refresh,
+        failure_retry: options.retries,
+        overcommit: options.cluster.overcommit,
+        create_retries: options.cluster.create_retries,
+        answer_deadline: options.timeout,
+        ..ClusterOptions::default()
+    }
 }

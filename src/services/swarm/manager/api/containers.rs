@@ -1,19 +1,17 @@
-//! Containers: lists of all, a new one, and everything about one.
+//! Containers: lists of all, and everything about one.
 
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Refused, json_answer, whole};
 use super::everywhere::{ask_all, filters, in_path};
 use super::names::NamePatterns;
-use super::proxy::{ask, forward, read};
+use super::proxy::{ask, forward};
 use super::route::Route;
-use crate::services::random;
 use crate::services::swarm::manager::cluster::{Cluster, Container, Engine, Placed, Snapshot};
-use crate::services::swarm::manager::scheduler::Request as Wanted;
 
 /// Lists the containers of all engines, the newest first.
 pub(super) async fn list(cluster: &Cluster, route: &Route) -> Result<Answer, Refused> {
@@ -76,54 +74,8 @@ fn shown(mut container: Value, snapshot: &Snapshot) -> Value {
     container
 }
 
-/// Makes a container on the engine that the scheduler chooses.
-pub(super) async fn create(cluster: &Cluster, route: &Route, request: Request<Incoming>) -> Result<Answer, Refused> {
-    let (head, body) = request.into_parts();
-    let mut wanted = Wanted::parse(route.value("name").as_deref(), &read(body).await?)?;
-    let id = random::hex::<32>().map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-    wanted.ensure_swarm_id(|| id);
-    let image = wanted.image.clone();
-    let answer = create_on_one(cluster, route, &head.headers, wanted.clone()).await?;
-    // An image that was built on one engine is on no other: where only some have it, it goes there.
-    let is_elsewhere = || {
-        cluster
-            .images()
-            .iter()
-            .any(|placed| placed.item.facts.is_called(&image))
-    };
-    if answer.status() == StatusCode::NOT_FOUND && is_elsewhere() {
-        let wanted = wanted.with_image_affinity(&image)?;
-        if let Ok(answer) = create_on_one(cluster, route, &head.headers, wanted).await {
-            return Ok(whole(answer.status(), answer.into_body().to_vec()));
-        }
-    }
-    Ok(whole(answer.status(), answer.into_body().to_vec()))
-}
-
-async fn create_on_one(
-    cluster: &Cluster,
-    route: &Route,
-    headers: &hyper::HeaderMap,
-    wanted: Wanted,
-) -> Result<Response<bytes::Bytes>, Refused> {
-    let reservation = cluster.schedule(wanted)?;
-    let engine = Arc::clone(reservation.engine());
-    let name = route.value("name").map(|name| name.trim_start_matches('/').to_owned());
-    let query = route.query_with(&[("name", name.filter(|name| !name.is_empty()))]);
-    let asked = (Method::POST, "/containers/create", query.as_str());
-    let answer = ask(&engine, route, asked, headers, reservation.body()).await?;
-    if answer.status().is_success()
-        && let Ok(made) = serde_json::from_slice::<Value>(answer.body())
-        && let Some(id) = made["Id"].as_str()
-    {
-        // The reservation goes when the picture has the container.
-        refresh(&engine, id).await;
-    }
-    Ok(answer)
-}
-
 /// Brings the picture of a container up to date. Where that fails, the engine's events do it later.
-async fn refresh(engine: &Arc<Engine>, id: &str) {
+pub(super) async fn refresh(engine: &Arc<Engine>, id: &str) {
     if engine.refresh_container(id).await.is_err() {
         engine.refresh_soon();
     }

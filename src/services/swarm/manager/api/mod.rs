@@ -12,6 +12,7 @@
 
 mod answer;
 mod containers;
+mod create;
 mod events;
 mod everywhere;
 mod images;

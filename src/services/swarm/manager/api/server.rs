@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::answer::{Answer, Refused, as_text, json_answer, whole};
 use super::route::Route;
-use super::{containers, events, everywhere, images, networks, views, volumes};
+use super::{containers, create, events, everywhere, images, networks, views, volumes};
 use crate::services::swarm::log::log;
 use crate::services::swarm::manager::cluster::{ApiVersion, Cluster};
 
@@ -149,7 +149,7 @@ async fn dispatch(cluster: &Cluster, route: &Route, request: Request<Incoming>) 
     cluster.settled().await;
     match (&method, kind.as_str(), rest.as_str()) {
         (&Method::GET, "containers", "json" | "ps") => containers::list(cluster, route).await,
-        (&Method::POST, "containers", "create") => containers::create(cluster, route, request).await,
+        (&Method::POST, "containers", "create") => create::create(cluster, route, request).await,
         (&Method::POST, "containers" | "images" | "networks" | "volumes" | "build", "prune") => {
             Err(on_each_node(&format!("docker {} prune", kind.trim_end_matches('s'))))
         }

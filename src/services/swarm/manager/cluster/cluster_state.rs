@@ -136,14 +136,15 @@ impl Cluster {
         self.registry.subscribe()
     }
 
-    /// Finds a place for what `request` asks for, and keeps it.
-    pub fn schedule(&self, mut request: Request) -> Result<Reservation, ScheduleError> {
+    /// Finds a place for what `request` asks for, on no engine whose address is in `except`, and keeps it.
+    pub fn schedule(&self, mut request: Request, except: &[String]) -> Result<Reservation, ScheduleError> {
         let mut reserved = lock(&self.reserved);
         if let Some(name) = &request.name {
             self.check_name(&reserved, name)?;
         }
         request.ensure_swarm_id(new_id);
-        let nodes = self.nodes(&reserved);
+        let mut nodes = self.nodes(&reserved);
+        nodes.retain(|node| !except.contains(&node.addr));
         let node = self.scheduler().best(&request, &nodes)?;
         let engine = self.engine_at(&node.addr)?;
         let body = request.body_for(node, engine.snapshot().cpus).to_string().into();

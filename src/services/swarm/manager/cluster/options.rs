@@ -28,6 +28,8 @@ pub struct ClusterOptions {
     pub settling: Duration,
     /// By how much more than it has an engine may promise: 0.05 are five percent.
     pub overcommit: f64,
+    /// On how many further engines a container is tried that one refused to create.
+    pub create_retries: u32,
     /// How long connecting to an engine may take.
     pub connect_deadline: Duration,
     /// How long an engine may take to answer a question of the manager's own.
@@ -49,6 +51,7 @@ impl Default for ClusterOptions {
             failure_retry: 3,
             settling: Duration::from_secs(5),
             overcommit: 0.05,
+            create_retries: 0,
             connect_deadline: Duration::from_secs(10),
             answer_deadline: Duration::from_secs(30),
             answer_limit: 64 << 20,
