@@ -53,6 +53,9 @@ fn without_words_it_helps_and_it_tells_its_version() {
     let (code, help, complaint) = swarm(&[]);
     assert_eq!((code, complaint.as_str()), (Some(0), ""));
     assert!(help.contains("manage") && help.contains("--log-level"), "{help}");
+    let (code, help, _) = swarm(&["manage", "--help"]);
+    assert_eq!(code, Some(0));
+    assert!(help.contains("Usage: swarm manage [OPTIONS] <discovery>"), "{help}");
     let (code, version, _) = swarm(&["--version"]);
     let wanted = concat!("swarm version 1.2.9 (labctl ", env!("CARGO_PKG_VERSION"), ")\n");
     assert_eq!((code, version.as_str()), (Some(0), wanted));

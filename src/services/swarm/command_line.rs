@@ -40,13 +40,13 @@ pub(super) enum Verb {
         more: Vec<String>,
     },
     /// List nodes in a cluster
-    #[command(visible_alias = "l")]
+    #[command(visible_alias = "l", override_usage = "swarm list [OPTIONS] <discovery>")]
     List(ListArgs),
     /// Manage a docker cluster
-    #[command(visible_alias = "m")]
+    #[command(visible_alias = "m", override_usage = "swarm manage [OPTIONS] <discovery>")]
     Manage(Box<ManageArgs>),
     /// Join a docker cluster
-    #[command(visible_alias = "j")]
+    #[command(visible_alias = "j", override_usage = "swarm join [OPTIONS] <discovery>")]
     Join(JoinArgs),
 }
 
