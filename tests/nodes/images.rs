@@ -32,7 +32,7 @@ fn images_are_loaded_once_run_there_and_are_taken_away_by_docker() {
     for index in [1, 2] {
         assert_eq!(id_on(&bench, index, SWARM), id);
         let said = bench.nodes[index].root(&format!("docker run --rm {SWARM} --version"));
-        assert!(said.starts_with("swarm 1.2.9"), "{said}");
+        assert!(said.starts_with("swarm version 1.2.9"), "{said}");
     }
     assert_eq!(id_on(&bench, 0, SWARM), "", "node-0 was not named");
     let again = bench.labctl(&load);
