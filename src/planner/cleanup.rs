@@ -63,6 +63,13 @@ fn plan_node(node: &NodeName, owed: &[Undo]) -> Vec<PlannedStep> {
     for undo in owed.iter().rev() {
         by_phase.entry(undo.phase()).or_default().push(undo.clone());
     }
+    if let Some(directories) = by_phase.get_mut(&UndoPhase::Directories) {
+        // Several steps may have made parts of one directory: whether it is empty shows after all of them, the deepest first.
+        directories.sort_by_key(|undo| match undo {
+            Undo::RemoveEmptyDirectories { deepest, .. } => (1, std::cmp::Reverse(deepest.len())),
+            _ => (0, std::cmp::Reverse(0)),
+        });
+    }
     let phases = by_phase
         .into_iter()
         .map(|(phase, undos)| (Some(phase), Work::Undo(undos)));

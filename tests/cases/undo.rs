@@ -337,3 +337,27 @@ async fn a_failed_step_is_taken_back_like_any_other() {
     stage.cleanup().await;
     assert!(!machine.disk(|disk| disk.has("/home/ubuntu/labs")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_two_steps_share_goes_with_the_last_thing_in_it() {
+    let stage = Stage::one();
+    let machine = stage.machine("node-0");
+    let before = machine.disk(|disk| disk.clone());
+    let directories = step("room", "node-0", "mkdir")
+        .undo(UndoText::Directory(text("/home/ubuntu/shared/one")))
+        .undo(UndoText::Directory(text("/home/ubuntu/shared/two")));
+    let disk = machine.files();
+    machine.fake.answer_with(move |command| {
+        (command == "mkdir").then(|| {
+            let mut disk = disk.lock().unwrap();
+            disk.make_directory("/home/ubuntu/shared/one");
+            disk.make_directory("/home/ubuntu/shared/two");
+            FakeAnswer::exited(0)
+        })
+    });
+    stage.run(&plan(vec![directories])).await;
+    assert!(machine.disk(|disk| disk.has("/home/ubuntu/shared/two")));
+    stage.cleanup().await;
+    assert!(!stage.state().owes_anything());
+    assert_eq!(machine.disk(|disk| disk.clone()), before);
+}
