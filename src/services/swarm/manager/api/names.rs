@@ -25,10 +25,16 @@ impl NamePatterns {
 
     /// Tells whether a container that the engine of `snapshot` listed is meant. An empty list means all.
     pub(super) fn match_one(&self, container: &Value, snapshot: &Snapshot) -> bool {
-        let names = container["Names"].as_array().into_iter().flatten();
-        let mut names = names.filter_map(Value::as_str).map(|name| name.trim_start_matches('/'));
+        let mut names = own_names(container);
         self.0.is_empty() || names.any(|name| self.0.iter().any(|pattern| matches(pattern, name, &snapshot.name)))
     }
+}
+
+/// Returns a container's own name, without those that links give it, such as `web_1/db`: an engine does not look in these.
+fn own_names(container: &Value) -> impl Iterator<Item = &str> {
+    let names = container["Names"].as_array().into_iter().flatten();
+    let names = names.filter_map(Value::as_str).map(|name| name.trim_start_matches('/'));
+    names.filter(|name| !name.contains('/'))
 }
 
 /// Looks in the name, and where the pattern has a slash also in the name with one in front and with its node. A pattern without
@@ -43,6 +49,12 @@ fn matches((text, pattern): &(String, Option<Regex>), name: &str, node: &str) ->
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    #[test]
+    fn names_that_links_give_are_not_the_containers_own() {
+        let container = serde_json::json!({ "Names": ["/chat_web_1/db", "/chat_db_1"] });
+        assert_eq!(own_names(&container).collect::<Vec<_>>(), ["chat_db_1"]);
+    }
 
     #[rstest]
     #[case("^/node-1/", true)]
