@@ -124,8 +124,8 @@ impl Disk {
     /// What the last line sets that sets the engine's options.
     fn docker_opts(&self) -> String {
         let content = self.read("/etc/default/docker").unwrap_or_default();
-        let set = content.lines().filter_map(|line| line.strip_prefix("DOCKER_OPTS="));
-        set.last().unwrap_or_default().trim_matches('"').to_owned()
+        let mut set = content.lines().filter_map(|line| line.strip_prefix("DOCKER_OPTS="));
+        set.next_back().unwrap_or_default().trim_matches('"').to_owned()
     }
 
     /// What the script of the facts says of an engine that an init script starts.
