@@ -204,6 +204,9 @@ fn undo_texts(step: &PlannedStep) -> Vec<String> {
             .map(|file| format!("put the file {} back as it was", file.path))
             .collect(),
         Work::Action(Action::Clone { directory, .. }) => vec![format!("remove the directory {directory}")],
+        Work::Action(Action::SetEngineOptions(_)) => {
+            vec!["take the lab's options out again and restart the engine".to_owned()]
+        }
         _ => Vec::new(),
     };
     for undo in &step.undo {

@@ -1,8 +1,9 @@
 use super::plans::{cleanup_plan, key, node, plan, text};
 use super::script::{bad_run, file_undo, good_run, partial_cleanup};
 use crate::domain::{
-    Action, Baseline, ComposeFacts, ComposeFlavour, EngineOptions, EngineSeen, Event, EventKind, Facts, FileText,
-    InitSystem, InstanceId, LoginFacts, Notice, OptionsSource, OsFacts, State, ToolFacts, Work,
+    Action, Baseline, ComposeFacts, ComposeFlavour, EngineOptionSet, EngineOptions, EngineSeen, EngineSettings, Event,
+    EventKind, Facts, FileText, InitSystem, InstanceId, LoginFacts, Notice, OptionsSource, OsFacts, State, ToolFacts,
+    Work,
 };
 use crate::report::{
     FoundOnNode, ImageRow, InventoryRow, LabRow, LabView, LoadEnd, LoadedImage, LoadedRow, PlaygroundRow, StatusView,
@@ -41,6 +42,28 @@ fn a_plan_reads_as_documentation() {
     plan.steps[6].work = Work::Action(Action::Write { files: vec![file] });
     insta::assert_snapshot!(plan_listing(&plan, &Style::plain()));
     insta::assert_snapshot!(plan_listing(&cleanup_plan(), &NARROW));
+}
+
+#[test]
+fn a_plan_says_what_takes_an_engines_options_back() {
+    let mut plan = plan();
+    plan.steps.truncate(1);
+    plan.steps[0].work = Work::Action(Action::SetEngineOptions(EngineSettings {
+        options: EngineOptionSet {
+            labels: vec!["environment=staging".to_owned()],
+            ..EngineOptionSet::default()
+        },
+        source: OptionsSource::DefaultsFile,
+        init: InitSystem::Sysvinit,
+    }));
+    let shown = plan_listing(&plan, &Style::plain());
+    let words = [
+        "--label=environment=staging into DOCKER_OPTS of /etc/default/docker; service docker restart",
+        "take the lab's options out again and restart the engine",
+    ];
+    for words in words {
+        assert!(shown.contains(words), "{words:?} is missing:\n{shown}");
+    }
 }
 
 fn status(state: &State, style: Style) -> String {
