@@ -40,6 +40,15 @@ pub enum EventKind {
         /// What it had.
         baseline: Baseline,
     },
+    /// A step that is about to start will make something on another node; the undo of that is safe, here and there.
+    OwedElsewhere {
+        /// Which step, where.
+        step: StepKey,
+        /// The other node.
+        node: NodeName,
+        /// What takes it back there.
+        undo: Vec<Undo>,
+    },
     /// A step's action is about to start; its undo is safe.
     StepStarted {
         /// Which step, where.

@@ -2,6 +2,7 @@
 
 use super::{Action, Check, Environment, NodeName, StepId, TaskId, Text};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A lab, ready to be planned.
@@ -81,6 +82,8 @@ pub struct StepOnNode {
     pub expect: Vec<Check>,
     /// What its command makes, so that cleanup can take it away.
     pub undo: Vec<UndoText>,
+    /// What its command makes an engine of another node make.
+    pub undo_elsewhere: BTreeMap<NodeName, Vec<UndoText>>,
     /// Whether it is done again where its checks hold already.
     pub when_done: WhenDone,
 }

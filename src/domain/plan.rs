@@ -2,7 +2,7 @@
 
 use super::{Action, Capture, Check, Environment, NodeName, StepId, TaskId, Text, Undo, UndoText, WhenDone};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -84,6 +84,9 @@ pub struct PlannedStep {
     pub checks: Vec<Check>,
     /// What takes it back.
     pub undo: Vec<UndoText>,
+    /// What takes back what it makes on other nodes, as a client of their engines.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub undo_elsewhere: BTreeMap<NodeName, Vec<UndoText>>,
     /// Whether it is done where its checks already hold.
     pub when_done: WhenDone,
     /// The steps it waits for.
@@ -126,6 +129,11 @@ impl Plan {
 }
 
 impl PlannedStep {
+    /// Returns the other nodes on which it makes something.
+    pub fn elsewhere(&self) -> impl Iterator<Item = &NodeName> {
+        self.undo_elsewhere.keys().filter(|node| **node != self.key.node)
+    }
+
     /// Says whether it changes anything on a node.
     pub fn changes(&self) -> bool {
         match &self.work {

@@ -20,6 +20,8 @@ pub struct State {
     pub owed: BTreeMap<NodeName, Vec<Undo>>,
     /// All that was ever owed on each node: the proof of what is ours there.
     pub made: BTreeMap<NodeName, Vec<Undo>>,
+    /// The steps of other nodes that made something on each node.
+    pub elsewhere: BTreeMap<NodeName, BTreeSet<StepKey>>,
     /// Captured values that may be shown.
     pub values: BTreeMap<String, String>,
     /// Whether a run is under way, or was when labctl died.
@@ -51,13 +53,11 @@ impl State {
             }
             EventKind::StepStarted { step, undo, .. } => {
                 self.steps.insert(step.clone(), None);
-                for list in [&mut self.owed, &mut self.made] {
-                    let list = list.entry(step.node.clone()).or_default();
-                    for undo in undo {
-                        list.retain(|entry| entry != undo);
-                        list.push(undo.clone());
-                    }
-                }
+                self.owe(&step.node, undo);
+            }
+            EventKind::OwedElsewhere { step, node, undo } => {
+                self.elsewhere.entry(node.clone()).or_default().insert(step.clone());
+                self.owe(node, undo);
             }
             EventKind::ValueCaptured {
                 name,
@@ -81,17 +81,35 @@ impl State {
                     owed.retain(|entry| entry != undo);
                 }
                 // What a step made may be gone now, so it counts as done no more.
-                self.steps.retain(|done, _| done.node != step.node);
+                self.forget_steps(&step.node);
             }
             EventKind::NodeReleased { node } => {
                 self.baselines.remove(node);
                 self.owed.remove(node);
                 self.made.remove(node);
-                self.steps.retain(|step, _| step.node != *node);
+                self.forget_steps(node);
+                self.elsewhere.remove(node);
             }
             EventKind::RunFinished { .. } | EventKind::RunAborted { .. } => self.running = None,
             _ => {}
         }
+    }
+
+    fn owe(&mut self, node: &NodeName, undo: &[Undo]) {
+        for list in [&mut self.owed, &mut self.made] {
+            let list = list.entry(node.clone()).or_default();
+            for undo in undo {
+                list.retain(|entry| entry != undo);
+                list.push(undo.clone());
+            }
+        }
+    }
+
+    /// Forgets how the steps ended that made something on `node`.
+    fn forget_steps(&mut self, node: &NodeName) {
+        let from_elsewhere = self.elsewhere.get(node);
+        self.steps
+            .retain(|step, _| step.node != *node && !from_elsewhere.is_some_and(|steps| steps.contains(step)));
     }
 
     fn start(&mut self, plan: &Plan) {

@@ -1,6 +1,7 @@
 //! What takes a step back, complete in itself: it stands in the journal and on the node before the step's action starts,
 //! and cleanup needs nothing else.
 
+use super::NodeName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -48,8 +49,11 @@ pub enum Undo {
     },
     /// Removes the containers and images whose ids the exec printed, and untagged images that descend from those.
     RemovePrinted {
-        /// The exec's record on the node.
+        /// The name of the exec's record.
         exec: String,
+        /// The node that has the record, where it is another: what a client there made an engine here make.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<NodeName>,
     },
     /// Runs a command of the lab's author.
     Run {

@@ -5,7 +5,7 @@ use super::fields::{self, Fields, Value};
 use super::read_action::{read_action, read_argv};
 use super::read_check::{compile, read_checks};
 use super::read_lab::{identifier, is_identifier, name};
-use super::written::{Template, WrittenAction, WrittenCapture, WrittenStep, WrittenUndo};
+use super::written::{Template, WrittenAction, WrittenCapture, WrittenStep, WrittenUndo, WrittenUndoKind};
 use crate::domain::{CaptureFrom, StepId, WhenDone};
 use std::time::Duration;
 use toml::Spanned;
@@ -219,21 +219,41 @@ fn read_undo(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Vec<Written
             ));
         }
         fields.get("as_root");
+        let on = kind.map(|kind| read_undo_on(kind, &mut fields, faults));
         fields.finish(faults);
-        undo
+        Some(WrittenUndo {
+            on: on.unwrap_or_default(),
+            kind: undo?,
+        })
     });
     let undo = undo.collect();
     fields.has("undo").then_some(undo)
 }
 
-fn read_undo_kind(kind: &'static str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<WrittenUndo> {
+/// Reads the nodes that an undo of `kind` is about. A command reaches other nodes as a client of their engines, so it is only what
+/// engines have that it can make there.
+fn read_undo_on(kind: &str, fields: &mut Fields<'_>, faults: &mut Faults) -> Vec<Spanned<String>> {
+    let on = fields.texts("on", faults);
+    if fields.has("on") && !matches!(kind, "project" | "images" | "container") {
+        let fault = faults
+            .fault(
+                fields.key_place("on"),
+                "`on` belongs to an undo of kind `project`, `images` or `container`",
+            )
+            .hint("what a step changes in files is on its own node");
+        faults.push(fault);
+    }
+    on
+}
+
+fn read_undo_kind(kind: &'static str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<WrittenUndoKind> {
     Some(match kind {
-        "directory" => WrittenUndo::Directory(fields.required_text(kind, faults)?),
-        "file" => WrittenUndo::File(fields.required_text(kind, faults)?),
-        "project" => WrittenUndo::Project(fields.required_text(kind, faults)?),
-        "container" => WrittenUndo::Container(fields.required_text(kind, faults)?),
-        "images" => WrittenUndo::Images(fields.texts(kind, faults)),
-        _ => WrittenUndo::Run {
+        "directory" => WrittenUndoKind::Directory(fields.required_text(kind, faults)?),
+        "file" => WrittenUndoKind::File(fields.required_text(kind, faults)?),
+        "project" => WrittenUndoKind::Project(fields.required_text(kind, faults)?),
+        "container" => WrittenUndoKind::Container(fields.required_text(kind, faults)?),
+        "images" => WrittenUndoKind::Images(fields.texts(kind, faults)),
+        _ => WrittenUndoKind::Run {
             as_root: fields.flag("as_root", faults).is_some_and(Spanned::into_inner),
             command: read_argv(fields.get(kind)?, faults)?,
         },

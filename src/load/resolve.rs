@@ -8,7 +8,8 @@ use super::selection::selected;
 use super::template::{Purpose, Renderer, Scope};
 use super::written::{Template, WrittenStep, WrittenTask, WrittenVerification};
 use crate::domain::{
-    Capture, Diagnostic, Facts, Inventory, Lab, NodeName, Part, Step, StepOnNode, Task, TaskId, Text, Verification,
+    Capture, Diagnostic, Facts, Inventory, Lab, NodeName, Part, Step, StepOnNode, Task, TaskId, Text, UndoText,
+    Verification,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
@@ -181,7 +182,7 @@ impl<'a> Resolver<'a> {
         let environment = environment.collect();
         // What follows is rendered even where the action is at fault, so that its faults are told as well.
         let action = self.action(step.action.as_ref(), &scene);
-        let own_undo: Vec<_> = step.undo.iter().filter_map(|undo| self.undo(undo, &scene)).collect();
+        let (own_undo, undo_elsewhere) = self.undos(step, &scene);
         let checks = step.expect.iter();
         let expect = checks
             .filter_map(|check| self.check(check, scene.late(), node, task))
@@ -205,8 +206,32 @@ impl<'a> Resolver<'a> {
             captures: captures.collect(),
             expect,
             undo,
+            undo_elsewhere,
             when_done: step.when_done,
         })
+    }
+
+    /// Returns what `step` undoes on its own node, and on others.
+    fn undos(&mut self, step: &WrittenStep, scene: &Scene<'_>) -> (Vec<UndoText>, BTreeMap<NodeName, Vec<UndoText>>) {
+        let mut own = Vec::new();
+        let mut elsewhere: BTreeMap<NodeName, Vec<UndoText>> = BTreeMap::new();
+        for written in &step.undo {
+            let Some(undo) = self.undo(written, scene) else {
+                continue;
+            };
+            if written.on.is_empty() {
+                own.push(undo);
+                continue;
+            }
+            for node in self.nodes(&written.on) {
+                if node == *scene.node {
+                    own.push(undo.clone());
+                } else {
+                    elsewhere.entry(node).or_default().push(undo.clone());
+                }
+            }
+        }
+        (own, elsewhere)
     }
 
     fn verification(&mut self, index: usize, task: &WrittenTask, look: &WrittenVerification) -> Vec<Verification> {

@@ -5,7 +5,9 @@ use super::position::Located;
 use super::resolve::{Resolver, Scene};
 use super::suggest;
 use super::template::{Purpose, Scope};
-use super::written::{Template, WrittenAction, WrittenCommand, WrittenContent, WrittenFile, WrittenUndo};
+use super::written::{
+    Template, WrittenAction, WrittenCommand, WrittenContent, WrittenFile, WrittenUndo, WrittenUndoKind,
+};
 use crate::domain::{Action, CommandText, FileText, NodeName, Part, Text, UndoText};
 use crate::images::{OWN_IMAGES, is_own_reference};
 use std::time::Duration;
@@ -273,12 +275,12 @@ impl Resolver<'_> {
     /// Renders an undo, which must be known before the step's action starts; `None` where it names nothing.
     pub(super) fn undo(&mut self, undo: &WrittenUndo, scene: &Scene<'_>) -> Option<UndoText> {
         let (scope, node): (&Scope, &NodeName) = (&scene.before, scene.node);
-        Some(match undo {
-            WrittenUndo::Directory(path) => UndoText::Directory(self.path(path, scope, node)),
-            WrittenUndo::File(path) => UndoText::File(self.path(path, scope, node)),
-            WrittenUndo::Project(text) => UndoText::Project(self.text(text, scope, Purpose::Plain)),
-            WrittenUndo::Container(text) => UndoText::Container(self.text(text, scope, Purpose::Plain)),
-            WrittenUndo::Images(texts) => {
+        Some(match &undo.kind {
+            WrittenUndoKind::Directory(path) => UndoText::Directory(self.path(path, scope, node)),
+            WrittenUndoKind::File(path) => UndoText::File(self.path(path, scope, node)),
+            WrittenUndoKind::Project(text) => UndoText::Project(self.text(text, scope, Purpose::Plain)),
+            WrittenUndoKind::Container(text) => UndoText::Container(self.text(text, scope, Purpose::Plain)),
+            WrittenUndoKind::Images(texts) => {
                 let texts = texts.iter().map(|text| self.text(text, scope, Purpose::Plain));
                 let named: Vec<Text> = texts.filter(|text| !text.to_string().is_empty()).collect();
                 if named.is_empty() {
@@ -286,7 +288,7 @@ impl Resolver<'_> {
                 }
                 UndoText::Images(named)
             }
-            WrittenUndo::Run { command, as_root } => UndoText::Run {
+            WrittenUndoKind::Run { command, as_root } => UndoText::Run {
                 command: self.argv(command, scope),
                 as_root: *as_root,
             },

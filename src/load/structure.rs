@@ -264,6 +264,9 @@ fn examine_task(lab: &WrittenLab, task: &WrittenTask, nodes: &[NodeName], faults
     }
     for step in &task.steps {
         examine_selectors(&step.on, nodes, faults);
+        for undo in &step.undo {
+            examine_selectors(&undo.on, nodes, faults);
+        }
         let has_output = step
             .action
             .as_ref()

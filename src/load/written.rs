@@ -153,7 +153,15 @@ pub(super) enum WrittenContent {
 
 /// An entry of `undo`.
 #[derive(Debug, Clone)]
-pub(super) enum WrittenUndo {
+pub(super) struct WrittenUndo {
+    /// The nodes it is about; the step's own where empty.
+    pub(super) on: Vec<Spanned<String>>,
+    pub(super) kind: WrittenUndoKind,
+}
+
+/// What an entry of `undo` names.
+#[derive(Debug, Clone)]
+pub(super) enum WrittenUndoKind {
     Directory(Template),
     File(Template),
     Project(Template),

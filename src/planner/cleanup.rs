@@ -45,6 +45,7 @@ pub fn plan_cleanup(state: &State) -> Plan {
         let owed = state.owed.get(node).map(Vec::as_slice).unwrap_or_default();
         steps.extend(plan_node(node, owed));
     }
+    keep_records_until_read(&mut steps);
     let (lab, lab_title) = match &state.plan {
         Some(plan) => (plan.lab.clone(), plan.lab_title.clone()),
         None => (String::new(), String::new()),
@@ -55,6 +56,25 @@ pub fn plan_cleanup(state: &State) -> Plan {
         lab_title,
         steps,
         links: Vec::new(),
+    }
+}
+
+/// Lets a node that has records of what its commands made on other nodes be let go of only after those are cleaned up.
+fn keep_records_until_read(steps: &mut [PlannedStep]) {
+    let mut readers: BTreeMap<NodeName, Vec<StepKey>> = BTreeMap::new();
+    for step in steps.iter() {
+        let Work::Undo(undos) = &step.work else { continue };
+        for undo in undos {
+            if let Undo::RemovePrinted { at: Some(at), .. } = undo {
+                readers.entry(at.clone()).or_default().push(step.key.clone());
+            }
+        }
+    }
+    for step in steps.iter_mut().filter(|step| step.work == Work::CompareBaseline) {
+        let mut readers = readers.remove(&step.key.node).unwrap_or_default();
+        readers.retain(|reader| !step.after.contains(reader));
+        readers.dedup();
+        step.after.append(&mut readers);
     }
 }
 
@@ -94,6 +114,7 @@ fn plan_node(node: &NodeName, owed: &[Undo]) -> Vec<PlannedStep> {
             captures: Vec::new(),
             checks: Vec::new(),
             undo: Vec::new(),
+            undo_elsewhere: BTreeMap::new(),
             when_done: WhenDone::Repeat,
             after,
         });

@@ -6,7 +6,7 @@ use crate::domain::{
     Check, Environment, Lab, NodeName, Plan, PlannedLink, PlannedStep, State, Step, StepId, StepKey, StepOnNode, Task,
     TaskId, Verb, WhenDone, Work,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long a reset may take: an engine's restart is part of it.
@@ -83,6 +83,7 @@ fn planned(task: &Task, step: &Step, on: &StepOnNode, after: Vec<StepKey>) -> Pl
         captures: on.captures.clone(),
         checks: on.expect.iter().map(|check| at_home(check, &on.node)).collect(),
         undo: on.undo.clone(),
+        undo_elsewhere: on.undo_elsewhere.clone(),
         when_done: on.when_done,
         after,
     }
@@ -154,6 +155,7 @@ fn prepend_resets(lab: &Lab, steps: &mut Vec<PlannedStep>) {
             captures: Vec::new(),
             checks: Vec::new(),
             undo: Vec::new(),
+            undo_elsewhere: BTreeMap::new(),
             when_done: WhenDone::Repeat,
             after: Vec::new(),
         })

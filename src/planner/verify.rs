@@ -2,6 +2,7 @@
 
 use super::selection::{PlanError, find_task};
 use crate::domain::{Action, Environment, Lab, Plan, PlannedStep, StepKey, Task, Verb, Verification, WhenDone, Work};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Plans the looking-only checks of the tasks called `names`, of all tasks where there is none.
@@ -66,6 +67,7 @@ fn planned(task: &Task, look: &Verification) -> PlannedStep {
         captures: Vec::new(),
         checks: vec![check],
         undo: Vec::new(),
+        undo_elsewhere: BTreeMap::new(),
         when_done: WhenDone::Repeat,
         after: Vec::new(),
     }

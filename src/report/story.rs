@@ -182,7 +182,7 @@ impl Story {
                 });
                 Some(Happening::Finished)
             }
-            EventKind::BaselineTaken { .. } | EventKind::ValueCaptured { .. } => None,
+            EventKind::BaselineTaken { .. } | EventKind::OwedElsewhere { .. } | EventKind::ValueCaptured { .. } => None,
         }
     }
 

@@ -11,13 +11,13 @@ use super::reports::JournalLost;
 use super::reset::reset_node;
 use super::shared::{NodeAccess, Shared};
 use super::undo::undo_all;
-use super::undo_steps::{Refusal, plan_undo};
+use super::undo_steps::{Refusal, plan_undo, plan_undo_elsewhere};
 use crate::check::CommandEvidence;
 use crate::domain::{
-    Action, Capture, CaptureFrom, CheckKind, Ending, EventKind, Outcome, OutputRecord, PlannedStep, ProbeError,
-    Redactor, SkipReason, Undo, UndoText, WhenDone, Work,
+    Action, Capture, CaptureFrom, CheckKind, Ending, EventKind, NodeName, Outcome, OutputRecord, PlannedStep,
+    ProbeError, Redactor, SkipReason, Undo, UndoText, WhenDone, Work,
 };
-use crate::node::Transport;
+use crate::node::{NodeError, Transport};
 use regex::RegexBuilder;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -106,7 +106,7 @@ async fn do_to_the_node(shared: &Arc<Shared>, step: &PlannedStep) -> Result<Done
         NodeAccess::Unreachable(reason) => return Ok(Outcome::LostConnection { reason }.into()),
     };
     if !matches!(step.work, Work::Reset)
-        && let Err(outcome) = prepare(shared, step, transport.as_ref()).await?
+        && let Err(outcome) = prepare(shared, step, &step.key.node, transport.as_ref()).await?
     {
         return Ok(outcome.into());
     }
@@ -123,17 +123,18 @@ async fn reach(shared: &Shared, step: &PlannedStep) -> Result<Result<Arc<dyn Tra
         NodeAccess::Connected(transport) => transport,
         NodeAccess::Unreachable(reason) => return Ok(Err(Outcome::LostConnection { reason })),
     };
-    Ok(prepare(shared, step, transport.as_ref()).await?.map(|()| transport))
+    let prepared = prepare(shared, step, &step.key.node, transport.as_ref()).await?;
+    Ok(prepared.map(|()| transport))
 }
 
-/// Makes the node ready for changes, once a run: its baseline is in the journal and on the node before anything else,
+/// Makes `node`, on which `step` changes something, ready for changes, once a run: its baseline is in the journal and on the node before anything else,
 /// and what a labctl that died left running there is stopped.
 async fn prepare(
     shared: &Shared,
     step: &PlannedStep,
+    node: &NodeName,
     transport: &dyn Transport,
 ) -> Result<Result<(), Outcome>, JournalLost> {
-    let node = &step.key.node;
     let (Some(instance), Some(preparation)) = (&shared.instance, shared.preparation(node)) else {
         return Ok(Err(not_started("nothing may be changed outside an instance")));
     };
@@ -201,11 +202,11 @@ async fn change(
     };
     // What this step is about to make proves nothing yet.
     let made_before = shared.state().made.get(&step.key.node).cloned().unwrap_or_default();
-    let kept = serde_json::to_vec(&undo).unwrap_or_default();
-    if !undo.is_empty()
-        && let Err(error) = transport.keep(&format!("undo/{exec}.json"), &kept).await
-    {
+    if let Err(error) = keep_undo(transport, &exec, &undo).await {
         return Ok(Outcome::from(Ending::from(error)).into());
+    }
+    if let Err(outcome) = owe_elsewhere(shared, step, &exec).await? {
+        return Ok(outcome.into());
     }
     let started = EventKind::StepStarted {
         step: step.key.clone(),
@@ -256,6 +257,48 @@ async fn change(
         Err(error) => return Ok(not_started(&format!("the output could not be kept: {error}")).into()),
     };
     Ok(Done { outcome, output })
+}
+
+/// Makes `undo` safe on the node, under the name of the exec that makes it necessary.
+async fn keep_undo(transport: &dyn Transport, exec: &str, undo: &[Undo]) -> Result<(), NodeError> {
+    if undo.is_empty() {
+        return Ok(());
+    }
+    let kept = serde_json::to_vec(undo).unwrap_or_default();
+    transport.keep(&format!("undo/{exec}.json"), &kept).await
+}
+
+/// Makes safe, on every other node that `step` makes something on, what takes that back: it must be there, since cleanup works on
+/// each node for itself.
+async fn owe_elsewhere(shared: &Shared, step: &PlannedStep, exec: &str) -> Result<Result<(), Outcome>, JournalLost> {
+    for node in step.elsewhere() {
+        let named = |reason: String| not_started(&format!("{node}, on which this step makes something: {reason}"));
+        let transport = match shared.access(node) {
+            NodeAccess::Connected(transport) => transport,
+            NodeAccess::Unreachable(reason) => return Ok(Err(named(reason))),
+        };
+        match prepare(shared, step, node, transport.as_ref()).await? {
+            Ok(()) => {}
+            Err(Outcome::LostConnection { reason } | Outcome::CouldNotStart { reason, .. }) => {
+                return Ok(Err(named(reason)));
+            }
+            Err(outcome) => return Ok(Err(outcome)),
+        }
+        let undo = match plan_undo_elsewhere(shared, step, node, exec) {
+            Ok(undo) => undo,
+            Err(Refusal(outcome)) => return Ok(Err(outcome)),
+        };
+        if let Err(error) = keep_undo(transport.as_ref(), exec, &undo).await {
+            return Ok(Err(named(error.to_string())));
+        }
+        let owed = EventKind::OwedElsewhere {
+            step: step.key.clone(),
+            node: node.clone(),
+            undo,
+        };
+        shared.reports.event(owed).await?;
+    }
+    Ok(Ok(()))
 }
 
 /// Removes the containers that an earlier run of the step made under the names it is to make again: an engine gives no name twice.

@@ -9,9 +9,11 @@ use super::heard::{Complaint, Heard};
 use super::output::StepOutput;
 use super::ownership::{Proofs, leaves, names};
 use super::reports::JournalLost;
-use super::shared::Shared;
+use super::shared::{NodeAccess, Shared};
 use super::undo_files::{FileWork, directory_work, file_work, parents_work, written_hashes};
-use crate::domain::{Baseline, Command, Ending, EventKind, Outcome, PlannedStep, Undo, UndoPhase, familiar_reference};
+use crate::domain::{
+    Baseline, Command, Ending, EventKind, NodeName, Outcome, PlannedStep, Undo, UndoPhase, familiar_reference,
+};
 use crate::node::{ExecId, ExecRequest, Transport};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -58,16 +60,32 @@ impl<'a> Undoing<'a> {
     pub(super) async fn proofs(&self) -> Result<Proofs, String> {
         let mut printed = Vec::new();
         for undo in &self.made {
-            if let Undo::RemovePrinted { exec } = undo {
-                printed.extend(
-                    self.transport
-                        .printed_ids(exec)
-                        .await
-                        .map_err(|error| error.to_string())?,
-                );
+            if let Undo::RemovePrinted { exec, at } = undo {
+                match self.printed_ids(exec, at.as_ref()).await {
+                    Ok(ids) => printed.extend(ids),
+                    // What proves itself otherwise can go all the same. What only these ids prove is owed until they can be asked for.
+                    Err(_) if at.is_some() => {}
+                    Err(reason) => return Err(reason),
+                }
             }
         }
         Ok(Proofs::new(&self.made, printed))
+    }
+
+    /// Returns the ids that an exec printed whose record this node has, or the node `at`.
+    async fn printed_ids(&self, exec: &str, at: Option<&NodeName>) -> Result<Vec<String>, String> {
+        let Some(at) = at else {
+            let printed = self.transport.printed_ids(exec).await;
+            return printed.map_err(|error| error.to_string());
+        };
+        let reason = match self.shared.access(at) {
+            NodeAccess::Connected(transport) => match transport.printed_ids(exec).await {
+                Ok(ids) => return Ok(ids),
+                Err(error) => error.to_string(),
+            },
+            NodeAccess::Unreachable(reason) => reason,
+        };
+        Err(format!("only {at} knows what its command made here: {reason}"))
     }
 
     async fn engine(&self) -> Result<Engine, String> {
@@ -101,7 +119,10 @@ impl<'a> Undoing<'a> {
             Undo::RestoreEngineOptions(options) => self.engine_hand(&number.to_string()).take_back(options).await,
             Undo::RemoveProject { .. } | Undo::RemoveContainer { .. } => self.remove_containers().await,
             Undo::RemoveImages { references } => self.remove_images(references).await,
-            Undo::RemovePrinted { .. } => self.remove_images(&[]).await,
+            Undo::RemovePrinted { exec, at } => {
+                self.printed_ids(exec, at.as_ref()).await?;
+                self.remove_images(&[]).await
+            }
             Undo::Run { command, as_root } => self.command(command.clone(), *as_root, number).await,
         }
     }

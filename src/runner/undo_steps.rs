@@ -6,8 +6,8 @@ use super::heard::Complaint;
 use super::shared::Shared;
 use super::undo_files::{FileWork, directory_work, parents_work};
 use crate::domain::{
-    Action, Command, Ending, FileBefore, MissingValue, Outcome, PlannedStep, ProbeError, Text, Undo, UndoText, Values,
-    Work,
+    Action, Command, Ending, FileBefore, MissingValue, NodeName, Outcome, PlannedStep, ProbeError, Text, Undo,
+    UndoText, Values, Work,
 };
 use crate::node::{ExecId, ExecRequest, Look, NodeError, Transport};
 use sha2::{Digest, Sha256};
@@ -126,34 +126,57 @@ pub(super) async fn plan_undo(
     Ok(planner.undo)
 }
 
+/// Returns what takes back what `step`, whose command is the exec called `exec`, makes on the node `other`.
+pub(super) fn plan_undo_elsewhere(
+    shared: &Shared,
+    step: &PlannedStep,
+    other: &NodeName,
+    exec: &str,
+) -> Result<Vec<Undo>, Refusal> {
+    let values = shared.values();
+    let mut planned = Vec::new();
+    for undo in step.undo_elsewhere.get(other).into_iter().flatten() {
+        let printed = Undo::RemovePrinted {
+            exec: exec.to_owned(),
+            at: Some(step.key.node.clone()),
+        };
+        planned.extend(declared(step, undo, &values, printed)?);
+    }
+    Ok(planned)
+}
+
+/// Returns what `undo` of `step` comes to; `printed` takes back what the step's command prints that it made.
+fn declared(step: &PlannedStep, undo: &UndoText, values: &Values, printed: Undo) -> Result<Vec<Undo>, MissingValue> {
+    let fill = |text: &Text| text.fill(values);
+    Ok(match undo {
+        UndoText::Project(project) => vec![Undo::RemoveProject {
+            project: fill(project)?,
+        }],
+        UndoText::Container(name) => vec![Undo::RemoveContainer { name: fill(name)? }],
+        UndoText::Images(references) => {
+            let references = references.iter().map(fill).collect::<Result<_, _>>()?;
+            let mut images = vec![Undo::RemoveImages { references }];
+            // Only a command prints what it makes on the way.
+            if matches!(step.work, Work::Action(Action::Run { .. } | Action::Compose { .. })) {
+                images.push(printed);
+            }
+            images
+        }
+        UndoText::Run { command, as_root } => vec![Undo::Run {
+            command: command.iter().map(fill).collect::<Result<_, _>>()?,
+            as_root: *as_root,
+        }],
+        UndoText::Directory(_) | UndoText::File(_) => Vec::new(),
+    })
+}
+
 impl Planner<'_> {
     fn declared(&mut self, undo: &UndoText) -> Result<(), Refusal> {
-        let fill = |text: &Text| text.fill(&self.values);
-        let mut planned = match undo {
-            UndoText::Project(project) => vec![Undo::RemoveProject {
-                project: fill(project)?,
-            }],
-            UndoText::Container(name) => vec![Undo::RemoveContainer { name: fill(name)? }],
-            UndoText::Images(references) => {
-                let references = references.iter().map(fill).collect::<Result<_, _>>()?;
-                let mut images = vec![Undo::RemoveImages { references }];
-                // Only a command prints what it makes on the way.
-                if matches!(
-                    self.step.work,
-                    Work::Action(Action::Run { .. } | Action::Compose { .. })
-                ) {
-                    let exec = self.exec.to_owned();
-                    images.push(Undo::RemovePrinted { exec });
-                }
-                images
-            }
-            UndoText::Run { command, as_root } => vec![Undo::Run {
-                command: command.iter().map(fill).collect::<Result<_, _>>()?,
-                as_root: *as_root,
-            }],
-            UndoText::Directory(_) | UndoText::File(_) => Vec::new(),
+        let printed = Undo::RemovePrinted {
+            exec: self.exec.to_owned(),
+            at: None,
         };
-        self.undo.append(&mut planned);
+        self.undo.extend(declared(self.step, undo, &self.values, printed)?);
         Ok(())
     }
 

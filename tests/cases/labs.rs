@@ -5,6 +5,7 @@ use labctl::domain::{
     Step, StepId, StepOnNode, Task, TaskId, Text, TextMatch, UndoText, Verification, WhenDone,
 };
 use labctl::planner::{Selection, plan_run};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub fn node(name: &str) -> NodeName {
@@ -88,6 +89,7 @@ pub fn does(id: &str, on: &str, action: Action) -> Written {
         captures: Vec::new(),
         expect: Vec::new(),
         undo: Vec::new(),
+        undo_elsewhere: BTreeMap::new(),
         when_done: WhenDone::Repeat,
     };
     Written {
@@ -116,6 +118,10 @@ impl Written {
 
     pub fn undo(self, undo: UndoText) -> Self {
         self.each(|on| on.undo.push(undo.clone()))
+    }
+
+    pub fn undo_on(self, other: &str, undo: UndoText) -> Self {
+        self.each(|on| on.undo_elsewhere.entry(node(other)).or_default().push(undo.clone()))
     }
 
     pub fn skips_when_done(self) -> Self {

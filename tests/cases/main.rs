@@ -9,6 +9,7 @@ mod checks;
 mod clock;
 mod crashes;
 mod disk;
+mod elsewhere;
 mod endings;
 mod engine;
 mod engine_options;

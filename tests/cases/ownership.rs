@@ -10,8 +10,19 @@ use std::time::Duration;
 
 /// Does `work` to the engine when `command` is executed, which prints `printed`.
 pub fn when(machine: &Machine, command: &'static str, printed: String, work: fn(&mut super::engine::Contents)) {
-    let engine = machine.engine.table();
-    machine.fake.answer_with(move |text| {
+    when_at(machine, machine, command, printed, work);
+}
+
+/// The same, with the engine of another node.
+pub fn when_at(
+    client: &Machine,
+    server: &Machine,
+    command: &'static str,
+    printed: String,
+    work: fn(&mut super::engine::Contents),
+) {
+    let engine = server.engine.table();
+    client.fake.answer_with(move |text| {
         (text == command).then(|| {
             work(&mut engine.lock().unwrap());
             FakeAnswer::exited(0).stdout(&printed)

@@ -96,6 +96,7 @@ fn same_elsewhere(one: &PlannedStep, other: &PlannedStep) -> bool {
         captures,
         checks,
         undo,
+        undo_elsewhere,
         when_done,
         after,
     } = one;
@@ -115,6 +116,7 @@ fn same_elsewhere(one: &PlannedStep, other: &PlannedStep) -> bool {
         && *captures == other.captures
         && same_checks(checks, &other.checks)
         && *undo == other.undo
+        && *undo_elsewhere == other.undo_elsewhere
         && *when_done == other.when_done
         && steps(after) == steps(&other.after)
 }
@@ -215,6 +217,19 @@ fn undo_texts(step: &PlannedStep) -> Vec<String> {
             texts.push(text);
         }
     }
+    let mut elsewhere: Vec<(String, Vec<&NodeName>)> = Vec::new();
+    for (node, undos) in &step.undo_elsewhere {
+        for text in undos.iter().map(undo_text) {
+            match elsewhere.iter_mut().find(|(known, _)| *known == text) {
+                Some((_, nodes)) => nodes.push(node),
+                None => elsewhere.push((text, vec![node])),
+            }
+        }
+    }
+    texts.extend(elsewhere.into_iter().map(|(text, nodes)| {
+        let nodes: Vec<&str> = nodes.into_iter().map(NodeName::as_str).collect();
+        format!("on {}: {text}", nodes.join(", "))
+    }));
     texts
 }
 

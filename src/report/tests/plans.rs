@@ -4,6 +4,7 @@ use crate::domain::{
     Action, Capture, CaptureFrom, Check, CheckKind, CommandText, ContainersCheck, Environment, HttpCheck, NodeName,
     Plan, PlannedLink, PlannedStep, StepId, StepKey, TaskId, Text, TextMatch, Undo, UndoText, Verb, WhenDone, Work,
 };
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(super) fn text(text: &str) -> Text {
@@ -46,6 +47,7 @@ fn step(task: (&str, &str), id: &str, on: &str, title: &str, action: Action) -> 
         captures: Vec::new(),
         checks: vec![check(CheckKind::Exit { code: 0 })],
         undo: Vec::new(),
+        undo_elsewhere: BTreeMap::new(),
         when_done: WhenDone::Skip,
         after: Vec::new(),
     }

@@ -1,0 +1,207 @@
+//! A step whose command is a client of other nodes' engines, as of a Swarm manager: what it makes there is taken back there.
+
+use super::engine::{Container, id, image_id, of_project};
+use super::labs::{plan, step, text};
+use super::ownership::when_at;
+use super::stage::{Ran, Stage};
+use labctl::domain::{EventKind, Outcome, Plan, UndoText};
+use labctl::planner::plan_cleanup;
+
+const BUILD: &str = "build through the manager";
+
+/// Three nodes; a build on the first makes a layer and an image on the second, where the learner has an image and a project of
+/// their own, and `up` makes a project on both others.
+fn stage() -> Stage {
+    let stage = Stage::new(&["node-0", "node-1", "node-2"]);
+    for machine in stage.machines.values() {
+        machine.engine.with(|engine| {
+            engine.image(&image_id("0a"), &["debian:12"], None);
+            engine.container(of("learner", "theirs"));
+        });
+    }
+    let client = stage.machine("node-0");
+    let printed = format!(" ---> {}\n", &id("1a")[..12]);
+    when_at(client, stage.machine("node-1"), BUILD, printed, |engine| {
+        engine.image(&image_id("1a"), &[], Some(&image_id("0a")));
+    });
+    when_at(client, stage.machine("node-2"), "up", String::new(), |engine| {
+        engine.container(of("web_1", "web"));
+    });
+    stage
+}
+
+fn of(name: &str, project: &str) -> Container {
+    Container {
+        id: id(&format!("{:x}", name.len())),
+        name: name.to_owned(),
+        image: image_id("0a"),
+        running: true,
+        labels: of_project(project),
+        ..Container::default()
+    }
+}
+
+fn build_and_up() -> Plan {
+    let images = || UndoText::Images(vec![text("web:v1")]);
+    let project = || UndoText::Project(text("web"));
+    plan(vec![
+        step("build", "node-0", BUILD)
+            .undo_on("node-1", images())
+            .undo_on("node-2", images()),
+        step("up", "node-0", "up")
+            .undo_on("node-1", project())
+            .undo_on("node-2", project()),
+    ])
+}
+
+fn keeps(stage: &Stage, node: &str, part: &str) -> bool {
+    let calls = stage.machine(node).fake.call_lines();
+    calls
+        .iter()
+        .any(|call| call.starts_with("keep ") && call.contains(part))
+}
+
+fn is_released(ran: &Ran, name: &str) -> bool {
+    let released = |kind: &EventKind| matches!(kind, EventKind::NodeReleased { node } if node.as_str() == name);
+    ran.events.iter().any(|event| released(&event.kind))
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_undo_of_other_nodes_is_safe_here_and_there_before_the_step_begins() {
+    let stage = stage();
+    let ran = stage.run(&build_and_up()).await;
+    assert_eq!(ran.outcome("build@node-0"), Outcome::Passed);
+    for name in ["node-1", "node-2"] {
+        let baseline = ran
+            .position(|kind| matches!(kind, EventKind::BaselineTaken { baseline } if baseline.node.as_str() == name));
+        let owed = ran.position(|kind| matches!(kind, EventKind::OwedElsewhere { node, .. } if node.as_str() == name));
+        assert!(baseline < owed && owed < ran.started("build@node-0"), "{name}");
+        assert!(keeps(&stage, name, "baseline.json"), "{name}");
+        assert!(keeps(&stage, name, "undo/run-1-build.json"), "{name}");
+        assert!(keeps(&stage, name, "undo/run-1-up.json"), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn cleanup_takes_back_what_was_made_on_every_engine_and_nothing_else() {
+    let stage = stage();
+    let before: Vec<_> = stage
+        .machines
+        .values()
+        .map(|one| one.engine.with(|engine| engine.clone()))
+        .collect();
+    stage.run(&build_and_up()).await;
+    assert!(
+        stage
+            .machine("node-1")
+            .engine
+            .with(|engine| engine.has_image(&image_id("1a")))
+    );
+    assert!(
+        stage
+            .machine("node-2")
+            .engine
+            .with(|engine| engine.has_container("web_1"))
+    );
+    let ran = stage.cleanup().await;
+    assert!(!stage.state().owes_anything(), "{:#?}", ran.events);
+    let after: Vec<_> = stage
+        .machines
+        .values()
+        .map(|one| one.engine.with(|engine| engine.clone()))
+        .collect();
+    assert_eq!(after, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_node_that_knows_what_was_printed_is_let_go_of_last() {
+    let stage = stage();
+    stage.run(&build_and_up()).await;
+    let ran = stage.cleanup().await;
+    for name in ["node-1", "node-2"] {
+        let read = ran.finished(&format!("undo-images@{name}"));
+        assert!(read < ran.started("compare-baseline@node-0"), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_kept_while_a_node_that_owes_what_it_knows_is_away() {
+    let mut stage = stage();
+    stage.run(&build_and_up()).await;
+    stage.unreachable = vec!["node-1".to_owned()];
+    let ran = stage.cleanup().await;
+    assert!(!is_released(&ran, "node-0"), "its records are needed for node-1");
+    assert!(is_released(&ran, "node-2"));
+    stage.unreachable.clear();
+    let ran = stage.cleanup().await;
+    assert!(
+        is_released(&ran, "node-0") && is_released(&ran, "node-1"),
+        "{:#?}",
+        ran.events
+    );
+    assert!(
+        !stage
+            .machine("node-1")
+            .engine
+            .with(|engine| engine.has_image(&image_id("1a")))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_an_absent_node_knows_stays_owed_and_the_rest_goes() {
+    let mut stage = stage();
+    stage.run(&build_and_up()).await;
+    stage.unreachable = vec!["node-0".to_owned()];
+    let ran = stage.cleanup().await;
+    assert_eq!(ran.outcome("undo-containers@node-2"), Outcome::Passed);
+    assert!(
+        !stage
+            .machine("node-2")
+            .engine
+            .with(|engine| engine.has_container("web_1"))
+    );
+    assert_eq!(ran.outcome("undo-images@node-1"), Outcome::FailedCheck);
+    assert!(!is_released(&ran, "node-1"));
+    stage.unreachable.clear();
+    let ran = stage.cleanup().await;
+    assert!(!stage.state().owes_anything(), "{:#?}", ran.events);
+    assert!(
+        !stage
+            .machine("node-1")
+            .engine
+            .with(|engine| engine.has_image(&image_id("1a")))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_begun_where_another_node_could_not_be_cleaned_up() {
+    let mut stage = stage();
+    stage.unreachable = vec!["node-2".to_owned()];
+    let ran = stage.run(&build_and_up()).await;
+    match ran.outcome("build@node-0") {
+        Outcome::CouldNotStart { reason, .. } => assert!(reason.contains("node-2"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    let calls = stage.machine("node-0").fake.call_lines();
+    assert!(!calls.iter().any(|call| call.contains(BUILD)), "{calls:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_was_undone_on_another_node_counts_as_done_no_more() {
+    let mut stage = stage();
+    stage.run(&build_and_up()).await;
+    stage.unreachable = vec!["node-0".to_owned()];
+    stage.cleanup().await;
+    let state = stage.state();
+    assert!(
+        state.steps.keys().all(|step| step.step.as_str() != "up"),
+        "{:?}",
+        state.steps
+    );
+    assert!(
+        plan_cleanup(&state)
+            .steps
+            .iter()
+            .any(|step| step.key.to_string() == "compare-baseline@node-0")
+    );
+}
