@@ -7,7 +7,7 @@
 use labctl::diagnostics::render_diagnostics;
 use labctl::domain::{
     Action, CheckKind, ComposeFacts, ComposeFlavour, Diagnostics, EngineOptions, Facts, InitSystem, Inventory, Lab,
-    Login, LoginFacts, Node, NodeName, OptionsSource, OsFacts, SecretSource, SourceText, StepOnNode, ToolFacts,
+    Login, LoginFacts, Node, NodeName, OptionsSource, OsFacts, SecretSource, SourceText, StepOnNode, Text, ToolFacts,
     UndoText,
 };
 use labctl::load::{self, InventoryDraft, LabDefinition, LabSource, NodeDraft, ResolveContext};
@@ -280,6 +280,36 @@ fn secrets_may_stand_in_the_environment_standard_input_and_files_only() {
     assert!(first(&lab).environment["P"].holes().all(|hole| hole.secret));
     let bad = good.replace("[\"cat\"]", "[\"echo\", \"{{ secret.password }}\"]");
     insta::assert_snapshot!(told(lab_of(&bad)));
+}
+
+#[test]
+fn undo_on_other_nodes_goes_there_and_what_is_the_steps_own_stays() {
+    let lab = lab_of(
+        "[[task.step]]\nid = \"a\"\ntitle = \"A\"\nrun = [\"true\"]\n\
+         undo = [{ project = \"chat\", on = [\"node-0\", \"node-1\"] }, { container = \"web\", on = \"node-1\" }]\nexpect = [{ exit = 0 }]\n",
+    )
+    .unwrap();
+    let project = UndoText::Project(Text::literal("chat"));
+    let container = UndoText::Container(Text::literal("web"));
+    assert_eq!(first(&lab).undo, [project.clone()]);
+    let elsewhere = BTreeMap::from([(NodeName::new("node-1").unwrap(), vec![project, container])]);
+    assert_eq!(first(&lab).undo_elsewhere, elsewhere);
+}
+
+#[test]
+fn values_are_put_together_in_order_and_steps_give_more_to_their_templates() {
+    let text = "[lab]\nformat = 1\nid = \"x\"\ntitle = \"X\"\nnodes = [\"node-0\"]\n\
+                [values]\nhost = \"{{ nodes.node_0.private_ip }}\"\nurl = \"http://{{ values.host }}/\"\n\
+                [[task]]\nid = \"t\"\ntitle = \"T\"\non = \"node-0\"\n[[task.step]]\nid = \"a\"\ntitle = \"A\"\n\
+                write = { path = \"~/a\", template = \"page\", with = { who = \"at {{ values.url }}\" } }\nexpect = [{ file = \"~/a\" }]\n";
+    let source = LabSource::from_text("x.toml", text, &[("page", "{{ with.who }} {{ values.host }}")]);
+    let definition = load::parse_lab(&source).unwrap();
+    let lab = resolve_with(&definition, &inventory(), &[]).unwrap();
+    let Action::Write { files } = &first(&lab).action else {
+        panic!("{:?}", first(&lab).action)
+    };
+    let host = &inventory().nodes[0].private_ip;
+    assert_eq!(files[0].content, Text::literal(format!("at http://{host}/ {host}")));
 }
 
 #[test]

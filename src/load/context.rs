@@ -36,11 +36,19 @@ impl Values {
             .collect();
         let mut common = Map::new();
         common.insert("vars".into(), vars_of(definition, inventory, None, given));
+        common.insert("values".into(), Json::Object(Map::new()));
         common.insert("images".into(), images_of(definition, inventory));
         common.insert("nodes".into(), Json::Object(by_key));
         common.insert("lab".into(), json!({ "id": written.id, "title": written.title }));
         common.insert("instance".into(), json!({ "id": instance }));
         Self { common, nodes }
+    }
+
+    /// Adds what the lab calls `values.NAME`.
+    pub(super) fn set(&mut self, name: &str, value: String) {
+        if let Some(Json::Object(values)) = self.common.get_mut("values") {
+            values.insert(name.to_owned(), Json::from(value));
+        }
     }
 
     /// Returns what a template of no particular node may refer to.

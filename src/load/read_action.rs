@@ -2,6 +2,7 @@
 
 use super::faults::Faults;
 use super::fields::{self, Fields, Value};
+use super::read_step::read_names;
 use super::written::{Template, WrittenAction, WrittenCommand, WrittenContent, WrittenEngineSettings, WrittenFile};
 use toml::Spanned;
 use toml::de::DeValue;
@@ -67,7 +68,12 @@ fn read_write(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenFile> {
     let render = fields.texts("render", faults);
     let kind = fields.exactly_one(&["content", "template", "tree"], faults);
     let text = kind.and_then(|kind| fields.text(kind, faults));
-    for (key, belongs) in [("render", kind == Some("tree")), ("mode", kind != Some("tree"))] {
+    let with = read_names(&mut fields, "with", "value", faults);
+    for (key, belongs) in [
+        ("render", kind == Some("tree")),
+        ("mode", kind != Some("tree")),
+        ("with", kind == Some("template")),
+    ] {
         if fields.has(key) && kind.is_some() && !belongs {
             let message = format!("`{key}` has no meaning here");
             faults.push(faults.fault(fields.key_place(key), message));
@@ -77,7 +83,7 @@ fn read_write(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenFile> {
     let text = text?;
     let content = match kind? {
         "content" => WrittenContent::Inline(text),
-        "template" => WrittenContent::Template(text),
+        "template" => WrittenContent::Template { name: text, with },
         _ => WrittenContent::Tree { folder: text, render },
     };
     Some(WrittenFile {

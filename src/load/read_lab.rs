@@ -3,7 +3,7 @@
 use super::faults::Faults;
 use super::fields::{self, Fields, Value};
 use super::read_check::read_verification;
-use super::read_step::read_step;
+use super::read_step::{read_names, read_step};
 use super::written::{WrittenLab, WrittenLink, WrittenTask, WrittenValue};
 use crate::domain::{InvalidName, NodeName, TaskId};
 use toml::Spanned;
@@ -22,9 +22,13 @@ pub(super) fn read_lab(document: &DeTable<'_>, faults: &mut Faults) -> WrittenLa
     let vars = read_values(&mut fields, "vars", faults);
     let images = read_values(&mut fields, "images", faults);
     let secrets = read_values(&mut fields, "secrets", faults);
-    let values = fields.tables("task", faults);
-    let tasks: Vec<WrittenTask> = values.iter().filter_map(|value| read_task(value, faults)).collect();
-    if values.is_empty() {
+    let values = read_names(&mut fields, "values", "value", faults);
+    let task_tables = fields.tables("task", faults);
+    let tasks: Vec<WrittenTask> = task_tables
+        .iter()
+        .filter_map(|value| read_task(value, faults))
+        .collect();
+    if task_tables.is_empty() {
         faults.push(
             faults
                 .fault(0..0, "the lab has no tasks")
@@ -40,6 +44,7 @@ pub(super) fn read_lab(document: &DeTable<'_>, faults: &mut Faults) -> WrittenLa
         vars,
         images,
         secrets,
+        values,
         tasks,
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn read_step(value: &Value<'_>, task_on: &[Spanned<String>], faults: 
     refuse_zero(timeout.as_ref(), faults);
     let (before, expect) = (faults.count(), read_checks(&mut fields, faults));
     let checks_are_right = faults.count() == before;
-    let environment = read_environment(&mut fields, faults);
+    let environment = read_names(&mut fields, "env", "environment variable", faults);
     let captures = read_captures(&mut fields, faults);
     let undo = read_undo(&mut fields, faults);
     let after = read_after(&mut fields, faults);
@@ -92,18 +92,24 @@ fn refuse_zero(duration: Option<&Spanned<Duration>>, faults: &mut Faults) {
     }
 }
 
-fn read_environment(fields: &mut Fields<'_>, faults: &mut Faults) -> Vec<(Spanned<String>, Template)> {
-    let mut environment = Vec::new();
-    for (key, value) in fields.entries("env", faults) {
-        if !is_identifier(key.get_ref()) {
-            let message = format!("no environment variable is called `{}`", key.get_ref());
-            faults.push(faults.fault(key.span(), message).label("use letters, digits and `_`"));
+/// Reads the table `key` of texts, each of which is called as a `what` is.
+pub(super) fn read_names(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    what: &str,
+    faults: &mut Faults,
+) -> Vec<(Spanned<String>, Template)> {
+    let mut named = Vec::new();
+    for (name, value) in fields.entries(key, faults) {
+        if !is_identifier(name.get_ref()) {
+            let message = format!("no {what} is called `{}`", name.get_ref());
+            faults.push(faults.fault(name.span(), message).label("use letters, digits and `_`"));
         }
         if let Some(text) = fields::as_text(value, faults) {
-            environment.push((key, text));
+            named.push((name, text));
         }
     }
-    environment
+    named
 }
 
 fn read_after(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<Vec<Spanned<StepId>>> {

@@ -82,6 +82,7 @@ impl<'a> Resolver<'a> {
     /// Renders the lab; it is complete where there were no faults.
     pub(super) fn lab(&mut self) -> Lab {
         let written = &self.definition.written;
+        self.put_values_together();
         self.active = written
             .tasks
             .iter()
@@ -99,6 +100,14 @@ impl<'a> Resolver<'a> {
             title: written.title.clone(),
             nodes: written.nodes.iter().map(|node| node.get_ref().clone()).collect(),
             tasks,
+        }
+    }
+
+    fn put_values_together(&mut self) {
+        for (name, text) in &self.definition.written.values {
+            let scope = Scope::new(self.values.common(), BTreeMap::new(), self.secrets());
+            let value = self.early(text, &scope);
+            self.values.set(name.get_ref(), value);
         }
     }
 

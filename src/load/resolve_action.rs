@@ -10,6 +10,7 @@ use super::written::{
 };
 use crate::domain::{Action, CommandText, FileText, NodeName, Part, Text, UndoText};
 use crate::images::{OWN_IMAGES, is_own_reference};
+use serde_json::Value as Json;
 use std::time::Duration;
 use toml::Spanned;
 
@@ -197,8 +198,13 @@ impl Resolver<'_> {
                 let content = self.text(text, &scene.before, Purpose::Private);
                 vec![(path, content)]
             }
-            WrittenContent::Template(name) => {
-                vec![(path, self.template_file(name, name.get_ref(), true, &scene.before))]
+            WrittenContent::Template { name, with } => {
+                let given = with.iter().map(|(key, text)| {
+                    let value = self.early(text, &scene.before);
+                    (key.get_ref().clone(), Json::from(value))
+                });
+                let scope = scene.before.with(given.collect());
+                vec![(path, self.template_file(name, name.get_ref(), true, &scope))]
             }
             WrittenContent::Tree { folder, render } => {
                 undo.push(UndoText::Directory(path.clone()));

@@ -83,6 +83,13 @@ impl Scope {
             context,
         }
     }
+
+    /// Returns the same with the values `given`, which templates call `with.NAME`.
+    pub(super) fn with(&self, given: Map<String, Json>) -> Self {
+        let mut values = self.values.clone();
+        values.insert("with".to_owned(), Json::Object(given));
+        Self::new(values, self.captures.clone(), self.secrets.clone())
+    }
 }
 
 /// The template engine.

@@ -18,6 +18,8 @@ pub(super) struct WrittenLab {
     pub(super) vars: Vec<WrittenValue>,
     pub(super) images: Vec<WrittenValue>,
     pub(super) secrets: Vec<WrittenValue>,
+    /// Texts that are put together once, each of what stands before it.
+    pub(super) values: Vec<(Spanned<String>, Template)>,
     pub(super) tasks: Vec<WrittenTask>,
 }
 
@@ -142,8 +144,11 @@ pub(super) struct WrittenFile {
 pub(super) enum WrittenContent {
     /// From the lab file.
     Inline(Template),
-    /// From a template beside it.
-    Template(Spanned<String>),
+    /// From a template beside it, which may refer to what this step gives it.
+    Template {
+        name: Spanned<String>,
+        with: Vec<(Spanned<String>, Template)>,
+    },
     /// From a folder beside it, some of whose files are templates.
     Tree {
         folder: Spanned<String>,
