@@ -15,5 +15,6 @@ mod random;
 mod run;
 mod signals;
 pub mod swarm;
+mod whole_file;
 
 pub use run::{NAMES, ServiceError, run};

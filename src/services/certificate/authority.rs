@@ -2,10 +2,9 @@
 //!
 //! Responsible for keys, certificates and their files. Keys are written before certificates and only for their owner, and every
 //! file is put in place whole. Key and certificate are two files all the same: whoever is killed between them leaves a new key beside
-//! an old certificate, which the next run mends. Two runs at once in one directory are not told apart: a lab makes one.
+//! an old certificate, which the next run mends. Runs in one directory wait for each other, so that there is one authority however
+//! many of them begin at once. An authority of which a part was lost is never made anew: whoever trusts it would not notice.
 
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +13,7 @@ use rcgen::{
 };
 
 use super::CertificateError;
+use crate::services::whole_file::write_whole;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -33,17 +33,20 @@ impl Authority {
     /// Opens the authority in `directory`, or makes one.
     pub(super) fn open_or_make(directory: &Path) -> Result<Self, CertificateError> {
         let (key_path, certificate_path) = (directory.join("ca.key"), directory.join("ca.pem"));
-        let key = match fs_err::read_to_string(&key_path) {
-            Ok(pem) => KeyPair::from_pem(&pem).map_err(|source| refused(format!("{}", key_path.display()), source))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        let is_new = !certificate_path.exists();
+        let key = match read(&key_path)? {
+            Some(pem) => {
+                KeyPair::from_pem(&pem).map_err(|source| refused(format!("{}", key_path.display()), source))?
+            }
+            None if is_new => {
                 let key = KeyPair::generate().map_err(|source| refused("a key".to_owned(), source))?;
                 write(&key_path, 0o600, &key.serialize_pem())?;
                 key
             }
-            Err(source) => return Err(CertificateError::File { path: key_path, source }),
+            None => return Err(CertificateError::Incomplete { missing: key_path }),
         };
-        let parameters = parameters(directory)?;
-        if !certificate_path.exists() {
+        let parameters = parameters(directory, is_new)?;
+        if is_new {
             let certificate = parameters
                 .self_signed(&key)
                 .map_err(|source| refused("the authority".to_owned(), source))?;
@@ -73,16 +76,16 @@ impl Authority {
 }
 
 /// Describes the authority. What it signs names it, so the name must be the same each time: it is kept beside the key.
-fn parameters(directory: &Path) -> Result<CertificateParams, CertificateError> {
+fn parameters(directory: &Path, is_new: bool) -> Result<CertificateParams, CertificateError> {
     let path = directory.join("ca.name");
-    let name = match fs_err::read_to_string(&path) {
-        Ok(name) => name,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+    let name = match read(&path)? {
+        Some(name) => name,
+        None if is_new => {
             let name = format!("labctl {}", Timestamp::now().as_nanosecond());
             write(&path, 0o644, &name)?;
             name
         }
-        Err(source) => return Err(CertificateError::File { path, source }),
+        None => return Err(CertificateError::Incomplete { missing: path }),
     };
     let mut parameters = CertificateParams::default();
     parameters.distinguished_name.push(DnType::CommonName, name.trim());
@@ -110,25 +113,29 @@ fn refused(what: String, source: rcgen::Error) -> CertificateError {
     CertificateError::Refused { what, source }
 }
 
+/// Reads the file at `path`; `None` where there is none.
+fn read(path: &Path) -> Result<Option<String>, CertificateError> {
+    match fs_err::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(CertificateError::File {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
 fn write(path: &Path, mode: u32, text: &str) -> Result<(), CertificateError> {
-    let told = |source| CertificateError::File {
+    write_whole(path, mode, text.as_bytes()).map_err(|source| CertificateError::File {
         path: path.to_owned(),
         source,
-    };
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .permissions(std::fs::Permissions::from_mode(mode))
-        .tempfile_in(directory)
-        .map_err(told)?;
-    file.write_all(text.as_bytes()).map_err(told)?;
-    file.as_file().sync_all().map_err(told)?;
-    file.persist(path).map_err(|error| told(error.error))?;
-    Ok(())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     fn hosts(names: &[&str]) -> Vec<String> {
         names.iter().map(|&name| name.to_owned()).collect()
@@ -154,6 +161,33 @@ mod tests {
                 .mode();
             assert_eq!(mode & 0o777, 0o600, "{key}");
         }
+    }
+
+    #[test]
+    fn an_authority_of_which_a_part_is_lost_is_not_made_anew() {
+        for lost in ["ca.key", "ca.name"] {
+            let directory = tempfile::tempdir().unwrap();
+            Authority::open_or_make(directory.path()).unwrap();
+            let certificate = fs_err::read(directory.path().join("ca.pem")).unwrap();
+            fs_err::remove_file(directory.path().join(lost)).unwrap();
+            let Err(error) = Authority::open_or_make(directory.path()) else {
+                panic!("{lost} was made anew");
+            };
+            assert!(error.to_string().contains(lost), "{error}");
+            assert!(!directory.path().join(lost).exists());
+            assert_eq!(fs_err::read(directory.path().join("ca.pem")).unwrap(), certificate);
+        }
+    }
+
+    #[test]
+    fn an_authority_that_was_begun_is_finished() {
+        let directory = tempfile::tempdir().unwrap();
+        Authority::open_or_make(directory.path()).unwrap();
+        let key = fs_err::read(directory.path().join("ca.key")).unwrap();
+        fs_err::remove_file(directory.path().join("ca.pem")).unwrap();
+        Authority::open_or_make(directory.path()).unwrap();
+        assert_eq!(fs_err::read(directory.path().join("ca.key")).unwrap(), key);
+        assert!(directory.path().join("ca.pem").exists());
     }
 
     #[test]
