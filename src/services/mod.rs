@@ -10,6 +10,7 @@ mod console;
 mod discovery;
 mod go_duration;
 mod go_size;
+mod htpasswd;
 pub mod mongo;
 mod random;
 mod run;

@@ -6,11 +6,12 @@ use thiserror::Error;
 
 use super::certificate::{self, CertificateError};
 use super::discovery::{self, ServeError};
+use super::htpasswd::{self, HtpasswdError};
 use super::mongo::{self, MongoError};
 use super::swarm::{self, SwarmError};
 
 /// The services there are, by the names `labctl service` takes.
-pub const NAMES: &[&str] = &["certificate", "discovery", "mongo", "swarm"];
+pub const NAMES: &[&str] = &["certificate", "discovery", "htpasswd", "mongo", "swarm"];
 
 /// Why a service did not run to its end.
 #[derive(Debug, Error)]
@@ -27,6 +28,9 @@ pub enum ServiceError {
     /// The discovery service could not serve.
     #[error("the discovery service stopped")]
     Discovery(#[from] ServeError),
+    /// A password file could not be made.
+    #[error("no password file was made")]
+    Htpasswd(#[from] HtpasswdError),
     /// The stand-in for MongoDB could not serve.
     #[error("the stand-in for MongoDB stopped")]
     Mongo(#[from] MongoError),
@@ -48,6 +52,7 @@ impl ServiceError {
             Self::Unknown { .. } => true,
             Self::Certificate(error) => matches!(error, CertificateError::Options(_)),
             Self::Discovery(error) => matches!(error, ServeError::Options(_)),
+            Self::Htpasswd(error) => matches!(error, HtpasswdError::Options(_)),
             Self::Mongo(error) => matches!(error, MongoError::Options(_)),
             Self::Swarm(error) => matches!(error, SwarmError::Options(_)),
         }
@@ -59,6 +64,7 @@ pub async fn run(name: &str, arguments: &[String]) -> Result<(), ServiceError> {
     match name {
         "certificate" => Ok(certificate::run(arguments)?),
         "discovery" => Ok(discovery::run(arguments).await?),
+        "htpasswd" => Ok(htpasswd::run(arguments)?),
         "mongo" => Ok(mongo::run(arguments).await?),
         "swarm" => Ok(swarm::run(arguments).await?),
         _ => Err(ServiceError::Unknown { name: name.to_owned() }),

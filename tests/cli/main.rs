@@ -13,6 +13,7 @@ mod bad_selections;
 mod bench;
 mod engine;
 mod help;
+mod htpasswd;
 mod images;
 mod instances;
 mod listings;
