@@ -6,7 +6,7 @@ use crate::cli;
 use crate::domain::Diagnostics;
 use crate::exit::Exit;
 use crate::load::{self, LabDefinition, LabSource};
-use crate::report::{self, LabRow, LabView, Style, TaskView, VariableView};
+use crate::report::{self, LabRow, LabView, SecretView, Style, TaskView, VariableView};
 use serde_json::json;
 
 /// Lists the labs.
@@ -73,6 +73,14 @@ pub(super) fn show(session: &Session, options: &cli::Show) -> Result<Exit, Failu
                 help: variable.help.unwrap_or_default().to_owned(),
             })
             .collect(),
+        secrets: lab
+            .secrets()
+            .map(|secret| SecretView {
+                name: secret.name.to_owned(),
+                help: secret.help.unwrap_or_default().to_owned(),
+                generate: secret.generate,
+            })
+            .collect(),
         tasks: lab
             .tasks()
             .map(|task| TaskView {
@@ -105,9 +113,15 @@ pub(super) fn show(session: &Session, options: &cli::Show) -> Result<Exit, Failu
             .iter()
             .map(|variable| json!({ "name": variable.name, "default": variable.default, "help": variable.help }))
             .collect();
+        let secrets: Vec<_> = view
+            .secrets
+            .iter()
+            .map(|secret| json!({ "name": secret.name, "help": secret.help, "generate": secret.generate }))
+            .collect();
         let row = &view.row;
         session.print_json(&json!({
-            "id": row.id, "title": row.title, "source": row.source, "nodes": view.nodes, "variables": variables, "tasks": tasks,
+            "id": row.id, "title": row.title, "source": row.source, "nodes": view.nodes, "variables": variables,
+            "secrets": secrets, "tasks": tasks,
         }))?;
     } else {
         session.print(&report::lab_listing(&view, &style(session)));

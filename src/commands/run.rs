@@ -63,7 +63,7 @@ pub(super) async fn run(session: &Session, options: &cli::Run) -> Result<Exit, F
     let mut plan = plan_run(&lab, &opened.state, &selection(options))?;
     // What a person types to go on is what was typed to begin: a lab of their own is found by its path, not by its id.
     plan.lab.clone_from(&prepared.lab.name);
-    let values = values(session, &plan, &prepared.inventory, &opened.state).await?;
+    let values = values(session, &plan, &prepared, &opened.state).await?;
     opened.begin(&prepared.vars)?;
     let engine = Run {
         instance: Some(id),

@@ -94,7 +94,9 @@ fn vars_of(
             .get(name)
             .or_else(|| node.and_then(|node| node.vars.get(name)))
             .or_else(|| inventory.vars.get(name))
-            .cloned()
+            .map(String::as_str)
+            .or_else(|| inventory.registry_var(name, given))
+            .map(str::to_owned)
     };
     let vars = definition.written.vars.iter().map(|var| {
         let name = var.name.get_ref();

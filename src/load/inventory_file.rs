@@ -223,6 +223,9 @@ fn read_secret_source(value: &Value<'_>, folder: &Path, faults: &mut Faults) -> 
 fn read_registry(value: &Value<'_>, secrets: &BTreeMap<String, SecretSource>, faults: &mut Faults) -> Option<Registry> {
     let mut fields = Fields::of("`[registry]`", value, faults)?;
     let host = fields.required_text("host", faults);
+    if let Some(host) = &host {
+        judge_registry(host, faults);
+    }
     let user = fields.text("user", faults);
     let password = fields.get("password").and_then(|value| as_text(value, faults));
     fields.finish(faults);
@@ -243,4 +246,21 @@ fn read_registry(value: &Value<'_>, secrets: &BTreeMap<String, SecretSource>, fa
         user: user.map(Spanned::into_inner),
         password_secret: password.map(Spanned::into_inner),
     })
+}
+
+/// Judges the start of image names: without a dot or a port in front, an engine takes it for a part of Docker Hub.
+fn judge_registry(host: &Spanned<String>, faults: &mut Faults) {
+    let text = host.get_ref();
+    let parts: Vec<&str> = text.split('/').collect();
+    let server = parts.first().copied().unwrap_or_default();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-:[]".contains(c);
+    let is_name = |part: &&str| !part.is_empty() && part.chars().all(is_plain);
+    let is_server = server == "localhost" || server.contains(['.', ':']);
+    if !is_server || text.contains("://") || !parts.iter().all(is_name) {
+        let fault = faults
+            .fault(host.span(), format!("no name of an image begins with `{text}/`"))
+            .label("this is no registry")
+            .hint("write `registry.example`, `registry.example:5000/team`, or `docker.io/me` for Docker Hub");
+        faults.push(fault);
+    }
 }

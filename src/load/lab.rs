@@ -22,7 +22,7 @@ pub struct LabDefinition {
     pub(super) structure: Structure,
 }
 
-/// A variable, an image or a secret of a lab.
+/// A variable or an image of a lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Declared<'a> {
     /// Its name.
@@ -31,6 +31,17 @@ pub struct Declared<'a> {
     pub default: Option<&'a str>,
     /// What it is for.
     pub help: Option<&'a str>,
+}
+
+/// A secret of a lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeclaredSecret<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it is for.
+    pub help: Option<&'a str>,
+    /// Whether labctl makes one up for each run where the inventory does not say where it comes from.
+    pub generate: bool,
 }
 
 /// A task as `show` lists it.
@@ -101,9 +112,13 @@ impl LabDefinition {
         self.written.images.iter().map(declared)
     }
 
-    /// Returns the secrets that an inventory must bring.
-    pub fn secrets(&self) -> impl Iterator<Item = Declared<'_>> {
-        self.written.secrets.iter().map(declared)
+    /// Returns its secrets.
+    pub fn secrets(&self) -> impl Iterator<Item = DeclaredSecret<'_>> {
+        self.written.secrets.iter().map(|secret| DeclaredSecret {
+            name: secret.name.get_ref(),
+            help: secret.help.as_deref(),
+            generate: secret.generate,
+        })
     }
 
     /// Returns its tasks in the order in which they are done.
@@ -242,7 +257,8 @@ fn judge_values(
         faults.push(placed(unknown(lab, "image", name, &images), &["images", name]));
     }
     for var in definition.vars().filter(|var| var.default.is_none()) {
-        if !vars.contains_key(var.name) && !inventory.vars.contains_key(var.name) {
+        let by_inventory = inventory.vars.contains_key(var.name) || inventory.registry_var(var.name, vars).is_some();
+        if !vars.contains_key(var.name) && !by_inventory {
             let message = format!("the lab `{lab}` needs a value for `{}`", var.name);
             let help = var.help.map(|help| format!(": {help}")).unwrap_or_default();
             faults.push(Diagnostic::new(message).hint(format!("give one with `--var {}=...`{help}", var.name)));

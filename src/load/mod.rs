@@ -21,6 +21,8 @@ mod read_docker_check;
 mod read_lab;
 mod read_step;
 mod references;
+#[cfg(test)]
+mod registry_tests;
 mod resolve;
 mod resolve_action;
 mod resolve_check;
@@ -40,7 +42,9 @@ pub use inventory_file::{
     InventoryFile, InventoryPlaces, find_inventory, inventories, parse_inventory, read_inventory,
 };
 pub use inventory_text::{InventoryDraft, NodeDraft, inventory_toml};
-pub use lab::{Declared, LabDefinition, ResolveContext, StepOutline, TaskOutline, parse_lab, resolve, validate};
+pub use lab::{
+    Declared, DeclaredSecret, LabDefinition, ResolveContext, StepOutline, TaskOutline, parse_lab, resolve, validate,
+};
 pub use sample::assumed_facts;
 pub use secret::{SecretError, read_secret};
 pub use source::{DEFAULT_LAB, LabListing, LabSource, find_lab, list_labs};

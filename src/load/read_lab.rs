@@ -4,7 +4,7 @@ use super::faults::Faults;
 use super::fields::{self, Fields, Value};
 use super::read_check::read_verification;
 use super::read_step::{read_names, read_step};
-use super::written::{WrittenLab, WrittenLink, WrittenTask, WrittenValue};
+use super::written::{WrittenLab, WrittenLink, WrittenSecret, WrittenTask, WrittenValue};
 use crate::domain::{InvalidName, NodeName, TaskId};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -21,7 +21,7 @@ pub(super) fn read_lab(document: &DeTable<'_>, faults: &mut Faults) -> WrittenLa
         .unwrap_or_default();
     let vars = read_values(&mut fields, "vars", faults);
     let images = read_values(&mut fields, "images", faults);
-    let secrets = read_values(&mut fields, "secrets", faults);
+    let secrets = read_secrets(&mut fields, faults);
     let values = read_names(&mut fields, "values", "value", faults);
     let task_tables = fields.tables("task", faults);
     let tasks: Vec<WrittenTask> = task_tables
@@ -144,18 +144,28 @@ fn read_values(fields: &mut Fields<'_>, key: &'static str, faults: &mut Faults) 
         .into_iter()
         .filter_map(|(name, value)| {
             identifier(&name, faults);
-            read_value(name, value, key != "secrets", faults)
+            read_value(name, value, faults)
         })
         .collect()
 }
 
-fn read_value(
-    name: Spanned<String>,
-    value: &Value<'_>,
-    has_default: bool,
-    faults: &mut Faults,
-) -> Option<WrittenValue> {
-    if let (DeValue::String(text), true) = (value.get_ref(), has_default) {
+fn read_secrets(fields: &mut Fields<'_>, faults: &mut Faults) -> Vec<WrittenSecret> {
+    let mut secrets = Vec::new();
+    for (name, value) in fields.entries("secrets", faults) {
+        identifier(&name, faults);
+        let Some(mut fields) = Fields::of("a secret", value, faults) else {
+            continue;
+        };
+        let help = fields.text("help", faults).map(Spanned::into_inner);
+        let generate = fields.flag("generate", faults).is_some_and(Spanned::into_inner);
+        fields.finish(faults);
+        secrets.push(WrittenSecret { name, help, generate });
+    }
+    secrets
+}
+
+fn read_value(name: Spanned<String>, value: &Value<'_>, faults: &mut Faults) -> Option<WrittenValue> {
+    if let DeValue::String(text) = value.get_ref() {
         return Some(WrittenValue {
             name,
             default: Some(text.to_string()),
@@ -163,11 +173,7 @@ fn read_value(
         });
     }
     let mut fields = Fields::of("this entry", value, faults)?;
-    let default = if has_default {
-        fields.text("default", faults)
-    } else {
-        None
-    };
+    let default = fields.text("default", faults);
     let help = fields.text("help", faults);
     fields.finish(faults);
     Some(WrittenValue {

@@ -22,6 +22,8 @@ pub(super) struct Resolver<'a> {
     pub(super) values: Values,
     pub(super) faults: Faults,
     renderer: Renderer,
+    /// The lab's secrets, each with whether the inventory gives it or labctl makes it up.
+    pub(super) secrets: BTreeMap<String, bool>,
     /// The nodes of each step of each task where it is not left out.
     pub(super) active: Vec<Vec<Vec<NodeName>>>,
     is_sample: bool,
@@ -55,6 +57,11 @@ impl<'a> Resolver<'a> {
         given: &BTreeMap<String, String>,
         context: &ResolveContext,
     ) -> Self {
+        let secrets = definition.written.secrets.iter().map(|secret| {
+            let name = secret.name.get_ref();
+            let is_given = inventory.secret_source(name, given).is_some();
+            (name.clone(), is_given || secret.generate)
+        });
         Self {
             definition,
             inventory,
@@ -62,6 +69,7 @@ impl<'a> Resolver<'a> {
             values: Values::gather(definition, inventory, facts, given, &context.instance),
             faults: Faults::new(definition.source.text()),
             renderer: Renderer::new(),
+            secrets: secrets.collect(),
             active: Vec::new(),
             is_sample: false,
             exposes_engines: context.exposes_engines,

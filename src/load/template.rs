@@ -56,7 +56,7 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// Makes a scope of plain `values`, of values that are captured, and of `secrets`, each with whether the inventory
+    /// Makes a scope of plain `values`, of values that are captured, and of `secrets`, each with whether anything
     /// says where it comes from.
     pub(super) fn new(
         values: Map<String, Json>,

@@ -17,18 +17,27 @@ pub(super) struct WrittenLab {
     pub(super) nodes: Vec<Spanned<NodeName>>,
     pub(super) vars: Vec<WrittenValue>,
     pub(super) images: Vec<WrittenValue>,
-    pub(super) secrets: Vec<WrittenValue>,
+    pub(super) secrets: Vec<WrittenSecret>,
     /// Texts that are put together once, each of what stands before it.
     pub(super) values: Vec<(Spanned<String>, Template)>,
     pub(super) tasks: Vec<WrittenTask>,
 }
 
-/// A variable, an image or a secret that a lab declares.
+/// A variable or an image that a lab declares.
 #[derive(Debug, Clone)]
 pub(super) struct WrittenValue {
     pub(super) name: Spanned<String>,
     pub(super) default: Option<String>,
     pub(super) help: Option<String>,
+}
+
+/// A secret that a lab declares.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenSecret {
+    pub(super) name: Spanned<String>,
+    pub(super) help: Option<String>,
+    /// Whether labctl makes one up where the inventory has none.
+    pub(super) generate: bool,
 }
 
 /// A `[[task]]`.

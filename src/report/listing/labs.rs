@@ -29,8 +29,21 @@ pub struct LabView {
     pub nodes: Vec<String>,
     /// Its variables.
     pub variables: Vec<VariableView>,
+    /// Its secrets.
+    pub secrets: Vec<SecretView>,
     /// Its tasks in order.
     pub tasks: Vec<TaskView>,
+}
+
+/// A secret of a lab.
+#[derive(Debug, Clone)]
+pub struct SecretView {
+    /// What `[secrets]` of an inventory calls it.
+    pub name: String,
+    /// What it is for.
+    pub help: String,
+    /// Whether labctl makes one up where the inventory has none.
+    pub generate: bool,
 }
 
 /// A variable of a lab.
@@ -120,6 +133,7 @@ pub fn lab_listing(lab: &LabView, style: &Style) -> String {
         }
     }
     lines.extend(variable_lines(&lab.variables, style));
+    lines.extend(secret_lines(&lab.secrets, style));
     show_lines(&lines, style)
 }
 
@@ -139,6 +153,29 @@ fn variable_lines(variables: &[VariableView], style: Style) -> Vec<Line> {
         };
         lines.push(Line::of(Ink::Accent, format!("  {}", variable.name)).and(Ink::Quiet, format!("  {default}")));
         lines.extend(paragraph(6, Ink::Text, &variable.help, style));
+    }
+    lines
+}
+
+fn secret_lines(secrets: &[SecretView], style: Style) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if secrets.is_empty() {
+        return lines;
+    }
+    lines.push(Line::default());
+    let title = format!(
+        "{} that [secrets] of an inventory gives",
+        counted(secrets.len(), "secret")
+    );
+    lines.push(Line::of(Ink::Strong, title));
+    for secret in secrets {
+        let otherwise = if secret.generate {
+            "made up for each run unless given, and written nowhere"
+        } else {
+            "must be given where it is used"
+        };
+        lines.push(Line::of(Ink::Accent, format!("  {}", secret.name)).and(Ink::Quiet, format!("  {otherwise}")));
+        lines.extend(paragraph(6, Ink::Text, &secret.help, style));
     }
     lines
 }

@@ -10,7 +10,7 @@ mod status;
 
 pub use images::{ImageRow, LoadEnd, LoadedImage, LoadedRow, images_listing, loaded_listing};
 pub use inventory::{FoundOnNode, InventoryRow, inventory_check_listing};
-pub use labs::{LabRow, LabView, TaskView, VariableView, lab_listing, labs_listing};
+pub use labs::{LabRow, LabView, SecretView, TaskView, VariableView, lab_listing, labs_listing};
 pub use plan::plan_listing;
 pub use playground::{PlaygroundRow, playground_listing};
 pub use run::{cleanup_listing, verify_listing};

@@ -6,9 +6,9 @@ use crate::domain::{
     Work,
 };
 use crate::report::{
-    FoundOnNode, ImageRow, InventoryRow, LabRow, LabView, LoadEnd, LoadedImage, LoadedRow, PlaygroundRow, StatusView,
-    Style, TaskView, VariableView, cleanup_listing, images_listing, inventory_check_listing, lab_listing, labs_listing,
-    loaded_listing, plan_listing, playground_listing, status_listing, verify_listing,
+    FoundOnNode, ImageRow, InventoryRow, LabRow, LabView, LoadEnd, LoadedImage, LoadedRow, PlaygroundRow, SecretView,
+    StatusView, Style, TaskView, VariableView, cleanup_listing, images_listing, inventory_check_listing, lab_listing,
+    labs_listing, loaded_listing, plan_listing, playground_listing, status_listing, verify_listing,
 };
 
 const NARROW: Style = Style {
@@ -162,6 +162,18 @@ fn labs_are_listed_and_shown() {
             default: Some(String::new()),
             help: "The repository that DockChat is cloned from; the lab serves its own on node-0.".into(),
         }],
+        secrets: vec![
+            SecretView {
+                name: "registry_password".into(),
+                help: "The password of the registry.".into(),
+                generate: true,
+            },
+            SecretView {
+                name: "token".into(),
+                help: String::new(),
+                generate: false,
+            },
+        ],
         tasks: vec![
             task("prerequisites", "What every node must have", &[]),
             task("task1", "DockChat", &["prerequisites"]),
