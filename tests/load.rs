@@ -125,6 +125,38 @@ fn first(lab: &Lab) -> &StepOnNode {
 }
 
 #[test]
+fn checks_know_by_what_the_task_that_supersedes_them_is_seen_to_have_begun() {
+    let lab = lab_of(
+        "superseded_by = \"task2\"\n\
+         [[task.step]]\nid = \"a\"\ntitle = \"A\"\nwait = true\nexpect = [{ port = 80 }]\n\
+         [[task.verify]]\nid = \"b\"\ntitle = \"B\"\nfile = \"/b\"\n\
+         [[task]]\nid = \"task2\"\ntitle = \"Two\"\non = \"all\"\n\
+         [[task.step]]\nid = \"c\"\ntitle = \"C\"\nwait = true\nexpect = [{ port = 80 }]\n\
+         [[task.verify]]\nid = \"d\"\ntitle = \"D\"\nneeds = [\"b\"]\nport = 80\n\
+         [[task.verify]]\nid = \"e\"\ntitle = \"E\"\non = [\"node-1\", \"node-2\"]\nbegun = true\nfile = \"/{{ node.name }}\"\n",
+    );
+    let lab = lab.unwrap_or_else(|faults| panic!("{}", render_diagnostics(&faults, false)));
+    let one = &lab.tasks[0];
+    for check in [&one.steps[0].on[0].expect[0], &one.verify[0].check] {
+        let signs: Vec<String> = check
+            .superseded_signs
+            .iter()
+            .map(|sign| match &sign.kind {
+                CheckKind::File { path, .. } => format!("{path} on {}", sign.node),
+                kind => panic!("{kind:?}"),
+            })
+            .collect();
+        assert_eq!(signs, ["/node-1 on node-1", "/node-2 on node-2"]);
+    }
+    let two = &lab.tasks[1];
+    assert_eq!(
+        two.verify[0].needs,
+        one.verify[..1].iter().map(|look| look.id.clone()).collect::<Vec<_>>()
+    );
+    assert!(two.steps[0].on[0].expect[0].superseded_signs.is_empty());
+}
+
+#[test]
 fn the_built_in_lab_is_right_for_every_compose() {
     let source = load::find_lab(None, Path::new("/nonexistent")).unwrap();
     let definition = load::parse_lab(&source).unwrap_or_else(|faults| panic!("{}", render_diagnostics(&faults, false)));

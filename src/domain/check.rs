@@ -21,6 +21,18 @@ pub struct Check {
     pub only_in_run: bool,
     /// The task that changes on purpose what this checks.
     pub superseded_by: Option<TaskId>,
+    /// Where any of these holds, that task has begun, though no instance tells of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub superseded_signs: Vec<Sign>,
+}
+
+/// What shows on a node that a task has begun there, whoever did it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sign {
+    /// Where it is looked at.
+    pub node: NodeName,
+    /// What holds then.
+    pub kind: CheckKind,
 }
 
 /// What can be checked. Texts are compared after filling in captured values.

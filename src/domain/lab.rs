@@ -48,6 +48,10 @@ pub struct Verification {
     pub node: NodeName,
     /// The check.
     pub check: Check,
+    /// The verifications that it cannot hold without: on its own node where they look there, else on all of theirs.
+    pub needs: Vec<StepId>,
+    /// Whether its task has begun where it holds.
+    pub begun: bool,
 }
 
 /// A unit of doing and of undoing.

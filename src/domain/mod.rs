@@ -25,7 +25,7 @@ mod values;
 
 pub use action::{Action, FileText};
 pub use baseline::{Baseline, ContainerMark, Difference, FileMark};
-pub use check::{Check, CheckKind, ContainersCheck, HttpCheck, SwarmCheck, SwarmNodeCheck, TextMatch, Verdict};
+pub use check::{Check, CheckKind, ContainersCheck, HttpCheck, Sign, SwarmCheck, SwarmNodeCheck, TextMatch, Verdict};
 pub use diagnostic::{Diagnostic, Diagnostics, SourceText};
 pub use engine_files::{
     DEFAULTS_FILE, DROP_IN_FILE, DropIn, EditedDefaults, EngineFileError, drop_in, edit_defaults, restore_defaults,

@@ -91,6 +91,9 @@ pub struct PlannedStep {
     pub when_done: WhenDone,
     /// The steps it waits for.
     pub after: Vec<StepKey>,
+    /// What it cannot hold without, so that one broken thing is told once; nothing waits for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stands_on: Vec<StepKey>,
 }
 
 /// What a planned step does.

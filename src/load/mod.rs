@@ -32,10 +32,12 @@ mod sample;
 mod secret;
 mod selection;
 mod shell_text;
+mod signs;
 mod source;
 mod structure;
 mod suggest;
 mod template;
+mod verifications;
 mod written;
 
 pub use inventory_file::{

@@ -60,6 +60,9 @@ pub(super) fn read_verification(
     let title = fields.required_text("title", faults);
     let on = read_on(&mut fields, task_on, faults);
     let when = fields.text("when", faults);
+    let needs = fields.texts("needs", faults).into_iter();
+    let needs = needs.filter_map(|text| name(text, StepId::new, faults)).collect();
+    let begun = fields.flag("begun", faults).is_some_and(Spanned::into_inner);
     let check = read_check(&mut fields, None, faults);
     if check.only_in_run {
         let fault = faults.fault(fields.key_place("only_in_run"), "a verification only looks");
@@ -71,6 +74,8 @@ pub(super) fn read_verification(
         title: title.map(Spanned::into_inner).unwrap_or_default(),
         on,
         when,
+        needs,
+        begun,
         check: Some(check),
     })
 }

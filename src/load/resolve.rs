@@ -5,6 +5,7 @@ use super::faults::Faults;
 use super::lab::{LabDefinition, ResolveContext};
 use super::position::Located;
 use super::selection::selected;
+use super::signs::put_signs;
 use super::template::{Purpose, Renderer, Scope};
 use super::written::{Template, WrittenStep, WrittenTask, WrittenVerification};
 use crate::domain::{
@@ -102,7 +103,8 @@ impl<'a> Resolver<'a> {
             })
             .collect();
         let order = self.definition.structure.task_order();
-        let tasks = order.into_iter().map(|index| self.task(index)).collect();
+        let mut tasks: Vec<Task> = order.into_iter().map(|index| self.task(index)).collect();
+        put_signs(&mut tasks);
         Lab {
             id: written.id.clone(),
             title: written.title.clone(),
@@ -265,6 +267,8 @@ impl<'a> Resolver<'a> {
                     title: look.title.clone(),
                     node,
                     check,
+                    needs: look.needs.iter().map(|id| id.get_ref().clone()).collect(),
+                    begun: look.begun,
                 });
             }
         }

@@ -40,6 +40,7 @@ impl Resolver<'_> {
             hint,
             only_in_run: check.only_in_run,
             superseded_by: superseded_by.map(|task| task.get_ref().clone()),
+            superseded_signs: Vec::new(),
         })
     }
 

@@ -4,6 +4,7 @@ use super::faults::Faults;
 use super::graph::{Graph, positions};
 use super::selection::selected;
 use super::suggest;
+use super::verifications::examine_verifications;
 use super::written::{WrittenCheck, WrittenCheckKind, WrittenLab, WrittenStep, WrittenTask};
 use crate::domain::{NodeName, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +80,7 @@ pub(super) fn examine(lab: &WrittenLab, faults: &mut Faults) -> Structure {
     };
     structure.steps = examine_after(lab, &structure, faults);
     examine_captures(lab, faults);
+    examine_verifications(lab, &structure.task_order(), faults);
     let nodes: Vec<NodeName> = lab.nodes.iter().map(|node| node.get_ref().clone()).collect();
     for task in &lab.tasks {
         examine_task(lab, task, &nodes, faults);
@@ -160,7 +162,7 @@ fn refuse_task_cycles(lab: &WrittenLab, order: &Graph, faults: &mut Faults) {
     }
 }
 
-fn circle(names: &[&str]) -> String {
+pub(super) fn circle(names: &[&str]) -> String {
     let mut names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     names.extend(names.first().cloned());
     names.join(" needs ")

@@ -67,6 +67,8 @@ pub(super) struct WrittenVerification {
     pub(super) title: String,
     pub(super) on: Vec<Spanned<String>>,
     pub(super) when: Option<Template>,
+    pub(super) needs: Vec<Spanned<StepId>>,
+    pub(super) begun: bool,
     pub(super) check: Option<WrittenCheck>,
 }
 

@@ -117,6 +117,7 @@ fn plan_node(node: &NodeName, owed: &[Undo]) -> Vec<PlannedStep> {
             undo_elsewhere: BTreeMap::new(),
             when_done: WhenDone::Repeat,
             after,
+            stands_on: Vec::new(),
         });
     }
     steps

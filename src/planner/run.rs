@@ -86,6 +86,7 @@ fn planned(task: &Task, step: &Step, on: &StepOnNode, after: Vec<StepKey>) -> Pl
         undo_elsewhere: on.undo_elsewhere.clone(),
         when_done: on.when_done,
         after,
+        stands_on: Vec::new(),
     }
 }
 
@@ -158,6 +159,7 @@ fn prepend_resets(lab: &Lab, steps: &mut Vec<PlannedStep>) {
             undo_elsewhere: BTreeMap::new(),
             when_done: WhenDone::Repeat,
             after: Vec::new(),
+            stands_on: Vec::new(),
         })
         .collect();
     for step in steps.iter_mut() {

@@ -3,7 +3,9 @@
 use super::reports::JournalLost;
 use super::shared::{NodeAccess, Shared};
 use crate::check::{CommandEvidence, Context, evaluate_command, evaluate_observed, probes_for};
-use crate::domain::{Check, CheckKind, EventKind, Observation, Outcome, PlannedStep, ProbeError, TaskId, Verdict};
+use crate::domain::{
+    Check, CheckKind, EventKind, NodeName, Observation, Outcome, PlannedStep, ProbeError, TaskId, Verdict,
+};
 use crate::probe::observe;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -42,7 +44,7 @@ pub(super) async fn judge_checks(
             // It might have come to hold: nobody waited for it.
             return Ok(Outcome::Cancelled);
         }
-        if !holds && let Some(by) = superseding_task(shared, check) {
+        if !holds && let Some(by) = superseding_task(shared, check).await {
             outcome = first_of(outcome, Outcome::Superseded { by });
             continue;
         }
@@ -83,16 +85,27 @@ fn first_of(outcome: Outcome, found: Outcome) -> Outcome {
     }
 }
 
-/// Returns the task that changes on purpose what `check` wants, where it was begun in this instance.
-fn superseding_task(shared: &Shared, check: &Check) -> Option<TaskId> {
+/// Returns the task that changes on purpose what `check` wants, where it has begun: as this instance tells, or as the
+/// nodes show.
+async fn superseding_task(shared: &Shared, check: &Check) -> Option<TaskId> {
     let task = check.superseded_by.as_ref()?;
+    if was_begun_here(shared, task) {
+        return Some(task.clone());
+    }
+    for sign in &check.superseded_signs {
+        if let Look::Judged(verdict) = look_at(shared, &sign.node, &sign.kind).await
+            && verdict.holds
+        {
+            return Some(task.clone());
+        }
+    }
+    None
+}
+
+fn was_begun_here(shared: &Shared, task: &TaskId) -> bool {
     let state = shared.state();
-    let begun = state
-        .tasks
-        .get(task)?
-        .iter()
-        .any(|step| matches!(state.steps.get(step), Some(Some(Outcome::Passed))));
-    begun.then(|| task.clone())
+    let mut steps = state.tasks.get(task).into_iter().flatten();
+    steps.any(|step| matches!(state.steps.get(step), Some(Some(Outcome::Passed))))
 }
 
 /// Says whether all that `step` wants of its node's state holds already; false where it wants nothing of it.
@@ -154,8 +167,8 @@ async fn poll(
 }
 
 async fn look_once(shared: &Shared, step: &PlannedStep, check: &Check, command: Option<&CommandEvidence>) -> Look {
-    let values = shared.values();
     if check.kind.judges_the_command() {
+        let values = shared.values();
         let judged = command.map(|evidence| evaluate_command(&check.kind, &values, evidence));
         return match judged {
             Some(Ok(Some(verdict))) => Look::Judged(verdict),
@@ -163,19 +176,24 @@ async fn look_once(shared: &Shared, step: &PlannedStep, check: &Check, command: 
             Some(Ok(None)) | None => Look::CannotTell("the step ran no command to judge".to_owned()),
         };
     }
-    let node = check.on.as_ref().unwrap_or(&step.key.node);
+    look_at(shared, check.on.as_ref().unwrap_or(&step.key.node), &check.kind).await
+}
+
+/// Looks whether `kind` holds on `node`.
+async fn look_at(shared: &Shared, node: &NodeName, kind: &CheckKind) -> Look {
+    let values = shared.values();
     let transport = match shared.access(node) {
         NodeAccess::Connected(transport) => transport,
         NodeAccess::Unreachable(reason) => return Look::CannotTell(reason),
     };
-    let probes = match probes_for(&check.kind, &values) {
+    let probes = match probes_for(kind, &values) {
         Ok(probes) => probes,
         Err(missing) => return Look::CannotTell(missing.to_string()),
     };
     let mut observations = Vec::new();
     for probe in &probes {
         match observe(transport.as_ref(), probe).await {
-            Ok(Observation::EngineDown { reason }) if !matches!(check.kind, CheckKind::Engine { .. }) => {
+            Ok(Observation::EngineDown { reason }) if !matches!(kind, CheckKind::Engine { .. }) => {
                 return Look::CannotTell(format!("{node}: the Docker Engine does not answer: {reason}"));
             }
             Ok(observation) => observations.push(observation),
@@ -186,7 +204,7 @@ async fn look_once(shared: &Shared, step: &PlannedStep, check: &Check, command: 
     }
     let ours = shared.ours(node);
     match evaluate_observed(
-        &check.kind,
+        kind,
         Context {
             values: &values,
             ours: &ours,

@@ -35,6 +35,7 @@ pub fn check(kind: CheckKind) -> Check {
         hint: None,
         only_in_run: false,
         superseded_by: None,
+        superseded_signs: Vec::new(),
     }
 }
 
@@ -184,6 +185,8 @@ pub fn verified(mut task: Task, id: &str, on: &str, check: Check) -> Task {
         title: format!("proves {id}"),
         node: node(on),
         check,
+        needs: Vec::new(),
+        begun: false,
     });
     task
 }

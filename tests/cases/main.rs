@@ -27,3 +27,4 @@ mod selection;
 mod stage;
 mod undo;
 mod values;
+mod verify;

@@ -99,6 +99,7 @@ fn same_elsewhere(one: &PlannedStep, other: &PlannedStep) -> bool {
         undo_elsewhere,
         when_done,
         after,
+        stands_on,
     } = one;
     let steps = |after: &[crate::domain::StepKey]| {
         let mut steps: Vec<_> = after.iter().map(|key| key.step.clone()).collect();
@@ -119,6 +120,7 @@ fn same_elsewhere(one: &PlannedStep, other: &PlannedStep) -> bool {
         && *undo_elsewhere == other.undo_elsewhere
         && *when_done == other.when_done
         && steps(after) == steps(&other.after)
+        && steps(stands_on) == steps(&other.stands_on)
 }
 
 /// Compares checks by what is listed of them: a hint that names its node makes no other check.

@@ -31,6 +31,7 @@ pub(super) fn check(kind: CheckKind) -> Check {
         hint: None,
         only_in_run: false,
         superseded_by: None,
+        superseded_signs: Vec::new(),
     }
 }
 
@@ -50,6 +51,7 @@ fn step(task: (&str, &str), id: &str, on: &str, title: &str, action: Action) -> 
         undo_elsewhere: BTreeMap::new(),
         when_done: WhenDone::Skip,
         after: Vec::new(),
+        stands_on: Vec::new(),
     }
 }
 
