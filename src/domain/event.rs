@@ -5,7 +5,9 @@
 //! a step's `StepStarted` and its `StepFinished` stand only its own checks and captures, among those of other steps that
 //! overlap with it. No event has text made for the screen.
 
-use super::{Baseline, Difference, NodeName, Outcome, Plan, RunId, StepKey, Stream, Undo, Verb, Verdict};
+use super::{
+    Baseline, Difference, Finding, NodeName, Outcome, Plan, RunId, Silent, StepKey, Stream, Undo, Verb, Verdict,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -71,6 +73,9 @@ pub enum EventKind {
         check: usize,
         /// What was found; `None` where nothing could be looked at.
         verdict: Option<Verdict>,
+        /// Who did not answer, where that is why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        silent: Option<Silent>,
         /// How often it was looked at.
         attempts: u32,
         /// How long it took.
@@ -118,6 +123,11 @@ pub enum EventKind {
     NodeReleased {
         /// The node.
         node: NodeName,
+    },
+    /// What is wrong, of all that a verify looked at; once, just before its end.
+    CausesFound {
+        /// What is wrong, in the plan's order.
+        findings: Vec<Finding>,
     },
     /// The run came to its end.
     RunFinished {

@@ -9,6 +9,7 @@ mod engine_settings;
 mod event;
 mod exec;
 mod facts;
+mod finding;
 mod inventory;
 mod lab;
 mod names;
@@ -36,6 +37,7 @@ pub use exec::Command;
 pub use facts::{
     ComposeFacts, ComposeFlavour, EngineOptions, Facts, InitSystem, LoginFacts, OptionsSource, OsFacts, ToolFacts,
 };
+pub use finding::{Cause, Finding, Silent, findings};
 pub use inventory::{HostKeyPolicy, Inventory, Login, Node, Registry, SecretSource};
 pub use lab::{Capture, CaptureFrom, Lab, Step, StepOnNode, Task, UndoText, Verification, WhenDone};
 pub use names::{InstanceId, InvalidName, NodeName, RunId, StepId, TaskId};

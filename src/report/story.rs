@@ -3,7 +3,7 @@
 use super::tail::Tail;
 use super::tally::{CleanupTally, Tally};
 use crate::domain::{
-    Event, EventKind, Notice, Outcome, OutputRecord, Plan, PlannedStep, StepKey, Stream, Undo, Verb, Verdict,
+    Event, EventKind, Finding, Notice, Outcome, OutputRecord, Plan, PlannedStep, StepKey, Stream, Undo, Verb, Verdict,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ pub(crate) struct Story {
     pub(crate) running: Vec<Running>,
     pub(crate) tally: Tally,
     pub(crate) cleanup: CleanupTally,
+    /// What is wrong, of all that was looked at.
+    pub(crate) findings: Vec<Finding>,
     /// The first step that did not pass.
     pub(crate) first_failed: Option<Arc<PlannedStep>>,
     pub(crate) began: Option<(Timestamp, Instant)>,
@@ -135,6 +137,7 @@ impl Story {
                 verdict,
                 attempts,
                 took,
+                ..
             } => {
                 let running = self.running_mut(step)?;
                 running.checking_since = Some(now);
@@ -181,6 +184,10 @@ impl Story {
                     aborted: Some(reason.clone()),
                 });
                 Some(Happening::Finished)
+            }
+            EventKind::CausesFound { findings } => {
+                self.findings.clone_from(findings);
+                None
             }
             EventKind::BaselineTaken { .. } | EventKind::OwedElsewhere { .. } | EventKind::ValueCaptured { .. } => None,
         }

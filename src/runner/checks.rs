@@ -4,7 +4,7 @@ use super::reports::JournalLost;
 use super::shared::{NodeAccess, Shared};
 use crate::check::{CommandEvidence, Context, evaluate_command, evaluate_observed, probes_for};
 use crate::domain::{
-    Check, CheckKind, EventKind, NodeName, Observation, Outcome, PlannedStep, ProbeError, TaskId, Verdict,
+    Check, CheckKind, EventKind, NodeName, Observation, Outcome, PlannedStep, ProbeError, Silent, TaskId, Verdict,
 };
 use crate::probe::observe;
 use std::time::Duration;
@@ -15,8 +15,22 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// What one look at a check came to.
 enum Look {
-    Judged(Verdict),
-    CannotTell(String),
+    Judged(Verdict, Option<Silent>),
+    CannotTell(String, Option<Silent>),
+}
+
+impl Look {
+    fn unknown(reason: impl Into<String>) -> Self {
+        Self::CannotTell(reason.into(), None)
+    }
+
+    fn holds(&self) -> bool {
+        matches!(self, Self::Judged(verdict, _) if verdict.holds)
+    }
+
+    fn is_judged_false(&self) -> bool {
+        matches!(self, Self::Judged(verdict, _) if !verdict.holds)
+    }
 }
 
 /// Judges the checks of `step` one after the other; `command` is what its action left behind. Every check is judged, also
@@ -39,7 +53,7 @@ pub(super) async fn judge_checks(
             Duration::ZERO
         };
         let (look, attempts) = poll(shared, step, index, within, command).await;
-        let holds = matches!(&look, Look::Judged(verdict) if verdict.holds);
+        let holds = look.holds();
         if !holds && shared.stop.is_cancelled() {
             // It might have come to hold: nobody waited for it.
             return Ok(Outcome::Cancelled);
@@ -48,19 +62,18 @@ pub(super) async fn judge_checks(
             outcome = first_of(outcome, Outcome::Superseded { by });
             continue;
         }
-        let verdict = match look {
-            Look::Judged(verdict) => {
-                if !verdict.holds {
-                    outcome = first_of(outcome, Outcome::FailedCheck);
-                }
-                Some(masked(shared, verdict))
-            }
-            Look::CannotTell(reason) => {
+        if look.is_judged_false() {
+            outcome = first_of(outcome, Outcome::FailedCheck);
+        }
+        let (verdict, silent) = match look {
+            Look::Judged(verdict, silent) => (Some(masked(shared, verdict)), silent),
+            Look::CannotTell(reason, silent) => {
                 let reason = shared.redactor().text(&reason);
                 outcome = first_of(outcome, Outcome::CannotTell { reason });
-                None
+                (None, silent)
             }
         };
+        let silent = silent.map(|silent| masked_silence(shared, silent));
         let (step, took) = (step.key.clone(), started.elapsed());
         shared
             .reports
@@ -68,6 +81,7 @@ pub(super) async fn judge_checks(
                 step,
                 check: index,
                 verdict,
+                silent,
                 attempts,
                 took,
             })
@@ -93,9 +107,7 @@ async fn superseding_task(shared: &Shared, check: &Check) -> Option<TaskId> {
         return Some(task.clone());
     }
     for sign in &check.superseded_signs {
-        if let Look::Judged(verdict) = look_at(shared, &sign.node, &sign.kind).await
-            && verdict.holds
-        {
+        if look_at(shared, &sign.node, &sign.kind).await.holds() {
             return Some(task.clone());
         }
     }
@@ -117,9 +129,8 @@ pub(super) async fn holds_already(shared: &Shared, step: &PlannedStep) -> bool {
         .filter(|check| !check.kind.judges_the_command() && !check.only_in_run)
     {
         looked = true;
-        match look_once(shared, step, check, None).await {
-            Look::Judged(verdict) if verdict.holds => {}
-            _ => return false,
+        if !look_once(shared, step, check, None).await.holds() {
+            return false;
         }
     }
     looked
@@ -132,6 +143,12 @@ fn masked(shared: &Shared, verdict: Verdict) -> Verdict {
         expected: redactor.text(&verdict.expected),
         actual: redactor.text(&verdict.actual),
     }
+}
+
+fn masked_silence(shared: &Shared, mut silent: Silent) -> Silent {
+    let (Silent::Node { reason, .. } | Silent::Engine { reason, .. }) = &mut silent;
+    *reason = shared.redactor().text(reason);
+    silent
 }
 
 async fn poll(
@@ -148,13 +165,12 @@ async fn poll(
         attempts += 1;
         let began = Instant::now();
         let look = look_once(shared, step, check, command).await;
-        let holds = matches!(&look, Look::Judged(verdict) if verdict.holds);
-        if holds || began >= deadline || check.kind.judges_the_command() || shared.stop.is_cancelled() {
+        if look.holds() || began >= deadline || check.kind.judges_the_command() || shared.stop.is_cancelled() {
             return (look, attempts);
         }
         let verdict = match &look {
-            Look::Judged(verdict) => Some(masked(shared, verdict.clone())),
-            Look::CannotTell(_) => None,
+            Look::Judged(verdict, _) => Some(masked(shared, verdict.clone())),
+            Look::CannotTell(..) => None,
         };
         shared.reports.still_waiting(&step.key, index, verdict, attempts);
         // The last look is at the deadline itself.
@@ -171,9 +187,9 @@ async fn look_once(shared: &Shared, step: &PlannedStep, check: &Check, command: 
         let values = shared.values();
         let judged = command.map(|evidence| evaluate_command(&check.kind, &values, evidence));
         return match judged {
-            Some(Ok(Some(verdict))) => Look::Judged(verdict),
-            Some(Err(missing)) => Look::CannotTell(missing.to_string()),
-            Some(Ok(None)) | None => Look::CannotTell("the step ran no command to judge".to_owned()),
+            Some(Ok(Some(verdict))) => Look::Judged(verdict, None),
+            Some(Err(missing)) => Look::unknown(missing.to_string()),
+            Some(Ok(None)) | None => Look::unknown("the step ran no command to judge"),
         };
     }
     look_at(shared, check.on.as_ref().unwrap_or(&step.key.node), &check.kind).await
@@ -184,34 +200,52 @@ async fn look_at(shared: &Shared, node: &NodeName, kind: &CheckKind) -> Look {
     let values = shared.values();
     let transport = match shared.access(node) {
         NodeAccess::Connected(transport) => transport,
-        NodeAccess::Unreachable(reason) => return Look::CannotTell(reason),
+        NodeAccess::Unreachable(reason) => {
+            return Look::CannotTell(reason.clone(), Some(silent_node(node, reason)));
+        }
     };
     let probes = match probes_for(kind, &values) {
         Ok(probes) => probes,
-        Err(missing) => return Look::CannotTell(missing.to_string()),
+        Err(missing) => return Look::unknown(missing.to_string()),
     };
     let mut observations = Vec::new();
+    let mut silent = None;
     for probe in &probes {
         match observe(transport.as_ref(), probe).await {
-            Ok(Observation::EngineDown { reason }) if !matches!(kind, CheckKind::Engine { .. }) => {
-                return Look::CannotTell(format!("{node}: the Docker Engine does not answer: {reason}"));
+            Ok(Observation::EngineDown { reason }) => {
+                let engine = silent_engine(node, reason.clone());
+                if !matches!(kind, CheckKind::Engine { .. }) {
+                    let told = format!("{node}: the Docker Engine does not answer: {reason}");
+                    return Look::CannotTell(told, Some(engine));
+                }
+                silent = Some(engine);
+                observations.push(Observation::EngineDown { reason });
             }
             Ok(observation) => observations.push(observation),
-            Err(ProbeError::Unreachable { reason, .. } | ProbeError::CannotLook { reason, .. }) => {
-                return Look::CannotTell(format!("{node}: {reason}"));
+            Err(ProbeError::Unreachable { reason, .. }) => {
+                let told = format!("{node}: {reason}");
+                return Look::CannotTell(told, Some(silent_node(node, reason)));
             }
+            Err(ProbeError::CannotLook { reason, .. }) => return Look::unknown(format!("{node}: {reason}")),
         }
     }
     let ours = shared.ours(node);
-    match evaluate_observed(
-        kind,
-        Context {
-            values: &values,
-            ours: &ours,
-        },
-        &observations,
-    ) {
-        Ok(verdict) => Look::Judged(verdict),
-        Err(missing) => Look::CannotTell(missing.to_string()),
+    let context = Context {
+        values: &values,
+        ours: &ours,
+    };
+    match evaluate_observed(kind, context, &observations) {
+        Ok(verdict) => Look::Judged(verdict, silent),
+        Err(missing) => Look::unknown(missing.to_string()),
     }
+}
+
+fn silent_node(node: &NodeName, reason: String) -> Silent {
+    let node = node.clone();
+    Silent::Node { node, reason }
+}
+
+fn silent_engine(node: &NodeName, reason: String) -> Silent {
+    let node = node.clone();
+    Silent::Engine { node, reason }
 }

@@ -6,7 +6,8 @@ use super::notices::NoticeSender;
 use super::reports::{JournalLost, Report, Reports};
 use super::shared::{Run, Shared};
 use crate::domain::{
-    Counts, Event, EventKind, NodeName, Notice, Outcome, Plan, PlannedStep, SkipReason, State, StepKey, Verb,
+    Counts, Event, EventKind, NodeName, Notice, Outcome, Plan, PlannedStep, Silent, SkipReason, State, StepKey, Verb,
+    findings,
 };
 use crate::journal::{EventWriter, JournalError};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -49,6 +50,8 @@ struct Dispatcher<'a> {
     keep_going: bool,
     pending: Vec<PlannedStep>,
     outcomes: BTreeMap<StepKey, Outcome>,
+    /// Who did not answer at which check.
+    silent: BTreeMap<StepKey, Silent>,
     counts: Counts,
     lost: BTreeSet<NodeName>,
     failed: bool,
@@ -76,6 +79,7 @@ pub async fn carry_out(
         keep_going,
         pending: plan.steps.clone(),
         outcomes: BTreeMap::new(),
+        silent: BTreeMap::new(),
         counts: Counts::default(),
         lost: BTreeSet::new(),
         failed: false,
@@ -98,6 +102,10 @@ pub async fn carry_out(
         dispatcher.farewell().await;
     }
     carried?;
+    if plan.verb == Verb::Verify {
+        let findings = findings(plan, &dispatcher.outcomes, &dispatcher.silent);
+        dispatcher.write(EventKind::CausesFound { findings }).await?;
+    }
     dispatcher.finish(started.elapsed()).await
 }
 
@@ -135,8 +143,12 @@ impl Dispatcher<'_> {
         if let EventKind::StepFinished { outcome, .. } = &event.kind {
             self.counts.count(outcome);
         }
-        if let EventKind::CheckJudged { verdict: Some(_), .. } = &event.kind {
-            self.counts.checks += 1;
+        if let EventKind::CheckJudged {
+            step, verdict, silent, ..
+        } = &event.kind
+        {
+            self.counts.checks += usize::from(verdict.is_some());
+            self.silent.extend(silent.clone().map(|silent| (step.clone(), silent)));
         }
         self.notices.send(Notice::Event(event));
         Ok(())

@@ -108,7 +108,7 @@ async fn a_check_looks_where_it_is_told_to() {
     assert_eq!(stage.state().baselines.len(), 1, "what is only looked at owes nothing");
 }
 
-fn containers(count: usize) -> CheckKind {
+pub fn containers(count: usize) -> CheckKind {
     CheckKind::Containers(ContainersCheck {
         name: None,
         project: Some(text("web")),

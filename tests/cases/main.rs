@@ -14,6 +14,7 @@ mod endings;
 mod engine;
 mod engine_options;
 mod engine_server;
+mod findings;
 mod journal;
 mod labs;
 mod machine;

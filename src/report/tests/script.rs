@@ -78,6 +78,7 @@ impl Script {
             step: key(step, on),
             check,
             verdict,
+            silent: None,
             attempts: 1,
             took: Duration::from_millis(20),
         });
@@ -222,6 +223,7 @@ fn bad_task1(script: &mut Script) {
         step: up,
         check: 1,
         verdict: Some(refused),
+        silent: None,
         attempts: 118,
         took,
     });
