@@ -65,6 +65,7 @@ const PLAYGROUND_EXAMPLES: &str = "\
 Examples:
   labctl playground up                  start three nodes; a Docker Engine must run on this machine
   labctl playground up --init systemd   nodes with another init
+  labctl playground up --suite trixie   nodes with a Docker Engine and a Compose of today
   labctl playground ssh node-0          look around on one
   labctl playground down                remove every trace of them";
 
@@ -361,6 +362,15 @@ pub enum NodeInit {
     DockerCe,
 }
 
+/// What a node of the playground is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    /// Debian 12.
+    Bookworm,
+    /// Debian 13.
+    Trixie,
+}
+
 /// What to do with the playground.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Playground {
@@ -377,6 +387,18 @@ pub enum Playground {
             hide_env = true
         )]
         init: Vec<NodeInit>,
+
+        /// What the nodes are made of: bookworm (Docker Engine 20.10, docker-compose 1.29) or trixie (26.1 and 2.26, only
+        /// with sysvinit); one for all nodes, or three with commas [default: what the nodes have, else bookworm].
+        #[arg(
+            long,
+            value_name = "SUITE",
+            value_delimiter = ',',
+            hide_possible_values = true,
+            env = "LABCTL_SUITE",
+            hide_env = true
+        )]
+        suite: Vec<Suite>,
     },
     /// Removes the nodes, their network, volumes and keys.
     Down,

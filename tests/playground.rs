@@ -10,7 +10,9 @@
 
 use labctl::domain::{Facts, InitSystem, Node, NodeName, OptionsSource};
 use labctl::node::{ControlDirectory, SshNode, SshOptions, Transport};
-use labctl::playground::{Inits, NodeInit, NodeState, Playground, PlaygroundError, PlaygroundStatus, Progress};
+use labctl::playground::{
+    Inits, NodeInit, NodeState, Playground, PlaygroundError, PlaygroundStatus, Progress, Suite, Suites, WantedNodes,
+};
 use labctl::probe::facts;
 use std::process::Command;
 
@@ -38,13 +40,20 @@ impl TestPlayground {
     }
 
     async fn up(&self) -> Result<(PlaygroundStatus, Vec<Progress>), PlaygroundError> {
-        self.up_with(None).await
+        self.up_with(WantedNodes::default()).await
     }
 
-    async fn up_with(&self, inits: Option<Inits>) -> Result<(PlaygroundStatus, Vec<Progress>), PlaygroundError> {
+    async fn up_with(&self, wanted: WantedNodes) -> Result<(PlaygroundStatus, Vec<Progress>), PlaygroundError> {
         let mut seen = Vec::new();
-        let status = self.playground.up(inits, &mut |progress| seen.push(progress)).await?;
+        let status = self.playground.up(wanted, &mut |progress| seen.push(progress)).await?;
         Ok((status, seen))
+    }
+}
+
+fn wanted(inits: &[NodeInit], suites: &[Suite]) -> WantedNodes {
+    WantedNodes {
+        inits: Inits::new(inits),
+        suites: Suites::new(suites),
     }
 }
 
@@ -165,21 +174,25 @@ async fn a_node_whose_keys_are_gone_is_made_anew() {
 }
 
 #[tokio::test]
-async fn nodes_of_every_init_are_what_they_say_and_stay_it() {
+async fn nodes_of_every_init_and_suite_are_what_they_say_and_stay_it() {
     if !has_engine() {
         return;
     }
     let test = TestPlayground::new();
     let inits = [NodeInit::Sysvinit, NodeInit::Systemd, NodeInit::DockerCe];
-    let (status, _) = test.up_with(Inits::new(&inits)).await.unwrap();
-    for (node, init) in status.nodes.iter().zip(inits) {
-        assert_eq!(node.init, init, "{}", node.name);
+    let suites = [Suite::Trixie, Suite::Bookworm, Suite::Bookworm];
+    let (status, _) = test.up_with(wanted(&inits, &suites)).await.unwrap();
+    for (node, (init, suite)) in status.nodes.iter().zip(inits.into_iter().zip(suites)) {
+        assert_eq!((node.init, node.suite), (init, suite), "{}", node.name);
     }
+    assert!(ssh(&status, "docker-compose version").contains("version 2."));
     each_reads_its_options_where_it_should(&status).await;
     each_restarts_its_engine(&status);
 
-    let refused = test.up_with(Inits::new(&[NodeInit::Systemd])).await.err().unwrap();
-    assert!(matches!(refused, PlaygroundError::OtherInits { .. }), "{refused}");
+    for other in [wanted(&[NodeInit::Systemd], &[]), wanted(&[], &[Suite::Bookworm])] {
+        let refused = test.up_with(other).await.err().unwrap();
+        assert!(matches!(refused, PlaygroundError::OtherNodes { .. }), "{refused}");
+    }
     for node in ["node-1", "node-2"] {
         test.playground.stop_node(&NodeName::new(node).unwrap()).await.unwrap();
     }

@@ -50,5 +50,8 @@ fn base_image_explains_itself_when_asked_for_something_else() {
     let path = format!("{}:/usr/bin:/bin", empty.path().display());
     let refused = script("base-image").arg("dance").env("PATH", path).assert().code(1);
     let said = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
-    assert_eq!(said, "error: usage: base-image [debian|node|version]\n");
+    assert_eq!(said, "error: usage: base-image [debian|node [SUITE]] | version\n");
+    let refused = script("base-image").args(["node", "woody"]).assert().code(1);
+    let said = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert_eq!(said, "error: there is no recipe for woody: bookworm or trixie\n");
 }

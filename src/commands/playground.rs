@@ -8,7 +8,10 @@ use crate::domain::{InstanceId, Inventory, Node, NodeName};
 use crate::exit::Exit;
 use crate::journal::InstanceLock;
 use crate::load::suggestion;
-use crate::playground::{Inits, NodeInit, NodeState, Playground, PlaygroundError, PlaygroundStatus, Progress};
+use crate::playground::{
+    NodeChoice, NodeInit, NodeState, PerNode, Playground, PlaygroundError, PlaygroundStatus, Progress, Suite,
+    WantedNodes,
+};
 use crate::report::{self, PlaygroundRow, Style, sanitised_line};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -18,8 +21,8 @@ use std::time::Duration;
 pub(super) async fn playground(session: &Session, what: &cli::Playground) -> Result<Exit, Failure> {
     let playground = Playground::new(session.playground_directory());
     match what {
-        cli::Playground::Up { init } => {
-            let status = up(session, &playground, inits(init)?).await?;
+        cli::Playground::Up { init, suite } => {
+            let status = up(session, &playground, wanted(init, suite)?).await?;
             show(session, &status)?;
         }
         cli::Playground::Down => down(session, &playground).await?,
@@ -85,37 +88,53 @@ pub(super) async fn bring_up(session: &Session, start: bool) -> Result<Inventory
         );
     }
     session.tell("No inventory is given: using the playground, three nodes on this machine, and starting it now.");
-    Ok(up(session, &playground, None).await?.inventory())
+    Ok(up(session, &playground, WantedNodes::default()).await?.inventory())
 }
 
-/// Returns what `--init` said, if anything.
-fn inits(said: &[cli::NodeInit]) -> Result<Option<Inits>, Failure> {
+/// Returns what `--init` and `--suite` said.
+fn wanted(inits: &[cli::NodeInit], suites: &[cli::Suite]) -> Result<WantedNodes, Failure> {
+    let init = |init: &cli::NodeInit| match init {
+        cli::NodeInit::Sysvinit => NodeInit::Sysvinit,
+        cli::NodeInit::Systemd => NodeInit::Systemd,
+        cli::NodeInit::DockerCe => NodeInit::DockerCe,
+    };
+    let suite = |suite: &cli::Suite| match suite {
+        cli::Suite::Bookworm => Suite::Bookworm,
+        cli::Suite::Trixie => Suite::Trixie,
+    };
+    let inits: Vec<NodeInit> = inits.iter().map(init).collect();
+    let suites: Vec<Suite> = suites.iter().map(suite).collect();
+    Ok(WantedNodes {
+        inits: per_node(&inits, "--init names", "inits", "--init sysvinit,systemd,docker-ce")?,
+        suites: per_node(&suites, "--suite names", "suites", "--suite trixie,bookworm,trixie")?,
+    })
+}
+
+/// Returns what an option said, if anything.
+fn per_node<T: NodeChoice>(
+    said: &[T],
+    names: &str,
+    things: &str,
+    example: &str,
+) -> Result<Option<PerNode<T>>, Failure> {
     if said.is_empty() {
         return Ok(None);
     }
-    let inits: Vec<NodeInit> = said
-        .iter()
-        .map(|init| match init {
-            cli::NodeInit::Sysvinit => NodeInit::Sysvinit,
-            cli::NodeInit::Systemd => NodeInit::Systemd,
-            cli::NodeInit::DockerCe => NodeInit::DockerCe,
-        })
-        .collect();
     let wrong = || {
-        Failure::usage(format!("--init names {} inits", said.len()))
-            .hint("name one for all nodes, or three, one for each: --init sysvinit,systemd,docker-ce")
+        Failure::usage(format!("{names} {} {things}", said.len()))
+            .hint(format!("name one for all nodes, or three, one for each: {example}"))
     };
-    Inits::new(&inits).ok_or_else(wrong).map(Some)
+    PerNode::new(said).ok_or_else(wrong).map(Some)
 }
 
-async fn up(session: &Session, playground: &Playground, inits: Option<Inits>) -> Result<PlaygroundStatus, Failure> {
+async fn up(session: &Session, playground: &Playground, wanted: WantedNodes) -> Result<PlaygroundStatus, Failure> {
     if !(session.terminal && session.colour_on_stderr) {
         let mut tell = |progress: Progress| match progress {
             // Lines of package managers are for those who asked for them.
             Progress::ImageOutput { .. } if !session.common.verbose => {}
             progress => session.tell(&sentence(&progress)),
         };
-        return playground.up(inits, &mut tell).await.map_err(failure);
+        return playground.up(wanted, &mut tell).await.map_err(failure);
     }
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {elapsed:>4} {wide_msg}") {
@@ -132,7 +151,7 @@ async fn up(session: &Session, playground: &Playground, inits: Option<Inits>) ->
             }
         }
     };
-    let status = playground.up(inits, &mut tell).await;
+    let status = playground.up(wanted, &mut tell).await;
     bar.finish_and_clear();
     status.map_err(failure)
 }
@@ -143,6 +162,7 @@ struct ShownNode<'a> {
     #[serde(flatten)]
     entry: &'a Node,
     init: NodeInit,
+    suite: Suite,
 }
 
 fn show(session: &Session, status: &PlaygroundStatus) -> Result<(), Failure> {
@@ -150,7 +170,11 @@ fn show(session: &Session, status: &PlaygroundStatus) -> Result<(), Failure> {
         let inventory = status.inventory();
         let nodes = status.nodes.iter().zip(&inventory.nodes);
         let shown: Vec<ShownNode<'_>> = nodes
-            .map(|(node, entry)| ShownNode { entry, init: node.init })
+            .map(|(node, entry)| ShownNode {
+                entry,
+                init: node.init,
+                suite: node.suite,
+            })
             .collect();
         return session.print_json(&shown);
     }
@@ -163,6 +187,7 @@ fn show(session: &Session, status: &PlaygroundStatus) -> Result<(), Failure> {
             node: node.name.to_string(),
             address: node.address.to_string(),
             init: node.init.name().to_owned(),
+            suite: node.suite.name().to_owned(),
             state: match node.state {
                 NodeState::Running => "running",
                 NodeState::Stopped => "stopped",
@@ -185,7 +210,7 @@ fn failure(error: PlaygroundError) -> Failure {
     let hint = error.hint();
     let output = error.output().map(str::to_owned);
     let exit = match error {
-        PlaygroundError::OtherInits { .. } => Exit::Usage,
+        PlaygroundError::OtherNodes { .. } | PlaygroundError::NoSuchInit { .. } => Exit::Usage,
         _ => Exit::CouldNotRun,
     };
     let error = anyhow::Error::new(error);

@@ -201,7 +201,7 @@ pub(super) async fn remove(engine: &Engine, id: &str, node: &str) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
-    use super::super::Inits;
+    use super::super::suite::NodeKinds;
     use super::*;
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
         let network = NodeNetwork {
             id: "n".to_owned(),
             range: "10.77.0.0/24".parse().unwrap(),
-            inits: Inits::default(),
+            kinds: NodeKinds::default(),
         };
         let capabilities = ["SYS_ADMIN".to_owned()];
         let wanted = Wanted {

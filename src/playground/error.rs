@@ -1,6 +1,5 @@
 //! Why the playground could not do what was asked, and what to try next.
 
-use super::Inits;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -73,13 +72,23 @@ pub enum PlaygroundError {
     /// Every range the playground may use is taken.
     #[error("no free address range for the playground: all of 10.77.0.0/16 is in use on this machine")]
     NoSubnet,
-    /// The nodes that are there have another init than those that are wanted.
+    /// The nodes that are there have another init or suite than those that are wanted.
     #[error("the playground's nodes are {present}, not {wanted}")]
-    OtherInits {
+    OtherNodes {
         /// What the nodes are that are there.
-        present: Inits,
+        present: String,
         /// What was asked for.
-        wanted: Inits,
+        wanted: String,
+    },
+    /// A node of that suite cannot have that init.
+    #[error("{node} cannot be {suite} with {init}: systemd of {suite} does not start everywhere a node does")]
+    NoSuchInit {
+        /// The node's name.
+        node: String,
+        /// The init that was asked for.
+        init: &'static str,
+        /// The suite that was asked for.
+        suite: &'static str,
     },
     /// A node of that name does not exist in this playground.
     #[error("the playground has no node `{node}`")]
@@ -122,11 +131,14 @@ impl PlaygroundError {
             }
             Self::UnknownHost { .. } => "unset DOCKER_HOST to use the engine of this machine",
             Self::Image { .. } => {
-                "the recipe is scripts/base-image; it needs a registry that has debian:bookworm, or Debian's packages"
+                "the recipe is scripts/base-image; it needs a registry that has debian, or Debian's packages"
             }
             Self::NotUp { .. } => "`labctl playground down`, then `labctl playground up` makes it anew",
-            Self::OtherInits { .. } => {
+            Self::OtherNodes { .. } => {
                 "`labctl playground down` removes them with all that is on them; then `playground up` can make others"
+            }
+            Self::NoSuchInit { .. } => {
+                "give it `--init sysvinit`, or make it of bookworm; each node can have its own: --suite trixie,bookworm,bookworm --init sysvinit,systemd,docker-ce"
             }
             Self::NoSubnet => "remove networks that are not needed: docker network prune",
             Self::KeyGeneration { .. } => "install the OpenSSH client; on Debian: sudo apt-get install openssh-client",

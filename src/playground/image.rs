@@ -1,8 +1,9 @@
 //! The images that nodes start from, made by the recipe in `scripts/base-image`, of which labctl carries a copy.
 
-use super::PlaygroundError;
 use super::engine::Engine;
+use super::per_node::NodeChoice;
 use super::progress::{Listener, Progress};
+use super::{PlaygroundError, Suite};
 use rustix::process::Pid;
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
@@ -21,26 +22,28 @@ const LAST_LINES: usize = 20;
 /// The image that labs build theirs on.
 pub(super) const DEBIAN: &str = "debian:bookworm";
 
-/// Returns the name of the node image that belongs to this labctl.
-pub(super) fn node_image() -> String {
+/// Returns the name of the image of nodes of `suite` that belongs to this labctl.
+pub(super) fn node_image(suite: Suite) -> String {
     let hash = Sha256::digest(RECIPE);
     let version: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("labctl/playground-node:{version}")
+    format!("labctl/playground-node:{version}-{}", suite.name())
 }
 
-/// Makes sure that the engine has the node image.
-pub(super) async fn ensure_node_image(engine: &Engine, listener: &Listener<'_>) -> Result<String, PlaygroundError> {
-    let image = node_image();
-    ensure(engine, listener, &image, "node").await?;
-    Ok(image)
+/// Makes sure that the engine has the image of nodes of `suite`.
+pub(super) async fn ensure_node_image(
+    engine: &Engine,
+    listener: &Listener<'_>,
+    suite: Suite,
+) -> Result<(), PlaygroundError> {
+    ensure(engine, listener, &node_image(suite), &["node", suite.name()]).await
 }
 
 /// Makes sure that the engine has the image that labs build theirs on.
 pub(super) async fn ensure_debian(engine: &Engine, listener: &Listener<'_>) -> Result<(), PlaygroundError> {
-    ensure(engine, listener, DEBIAN, "debian").await
+    ensure(engine, listener, DEBIAN, &["debian"]).await
 }
 
-async fn ensure(engine: &Engine, listener: &Listener<'_>, image: &str, part: &str) -> Result<(), PlaygroundError> {
+async fn ensure(engine: &Engine, listener: &Listener<'_>, image: &str, part: &[&str]) -> Result<(), PlaygroundError> {
     if has(engine, image).await? {
         return Ok(());
     }
@@ -69,13 +72,13 @@ async fn has(engine: &Engine, image: &str) -> Result<bool, PlaygroundError> {
     }
 }
 
-async fn run_recipe(engine: &Engine, listener: &Listener<'_>, part: &str) -> Result<(), PlaygroundError> {
+async fn run_recipe(engine: &Engine, listener: &Listener<'_>, part: &[&str]) -> Result<(), PlaygroundError> {
     let failed = |ending: String, output: String| PlaygroundError::Image { ending, output };
     let cannot_start = |error: std::io::Error| failed(error.to_string(), String::new());
     let mut script = tempfile::NamedTempFile::new().map_err(cannot_start)?;
     script.write_all(RECIPE.as_bytes()).map_err(cannot_start)?;
     let mut command = Command::new("sh");
-    command.arg(script.path()).arg(part).env("DOCKER_HOST", &engine.host);
+    command.arg(script.path()).args(part).env("DOCKER_HOST", &engine.host);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -140,7 +143,10 @@ mod tests {
             .output()
             .unwrap();
         let version = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(node_image(), format!("labctl/playground-node:{}", version.trim()));
+        for suite in Suite::ALL {
+            let image = format!("labctl/playground-node:{}-{}", version.trim(), suite.name());
+            assert_eq!(node_image(*suite), image);
+        }
     }
 
     #[tokio::test]

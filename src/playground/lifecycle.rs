@@ -9,7 +9,10 @@ use super::lock::Lock;
 use super::network::{self, NodeNetwork};
 use super::progress::{Listener, Progress};
 use super::ready::wait_until_ready;
-use super::{Inits, NodeInit, NodeState, PlaygroundError, PlaygroundNode, PlaygroundStatus, archive, image};
+use super::suite::NodeKinds;
+use super::{
+    NodeInit, NodeState, PlaygroundError, PlaygroundNode, PlaygroundStatus, Suite, WantedNodes, archive, image,
+};
 use crate::domain::NodeName;
 use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
@@ -43,26 +46,26 @@ impl Playground {
     }
 
     /// Brings every node up: makes what is missing, starts what is down, waits until all are ready. Tells `progress` what
-    /// it does; nothing where all is there already. Without `inits` the nodes are what they were, sysvinit where there were
-    /// none; nodes that are there with other inits than those asked for are left alone, and that is an error.
+    /// it does; nothing where all is there already. What `wanted` does not say stays as it was, or is the default where
+    /// there were no nodes; nodes that are there and are something else are left alone, and that is an error.
     pub async fn up(
         &self,
-        inits: Option<Inits>,
+        wanted: WantedNodes,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<PlaygroundStatus, PlaygroundError> {
         let listener = Listener::new(progress);
         let engine = Engine::connect().await?;
         let _lock = Lock::take(&self.state_dir, &listener).await?;
         let network = network::find(&engine, &self.id).await?;
-        let inits = agreed(network.as_ref(), inits)?;
+        let kinds = NodeKinds::agreed(network.as_ref().map(|network| network.kinds), wanted)?;
         let keys = self.keys();
         if keys.ensure(&NODES).await? {
             listener.tell(Progress::KeysMade);
         }
         let mut found = container::find_all(&engine, &self.id).await?;
         let stale = self.take_stale(network.is_some(), &mut found)?;
-        if found.len() < NODES.len() {
-            image::ensure_node_image(&engine, &listener).await?;
+        for suite in suites_to_make(kinds, &found) {
+            image::ensure_node_image(&engine, &listener, suite).await?;
         }
         for node in stale {
             container::remove(&engine, &node.id, &node.node).await?;
@@ -71,7 +74,7 @@ impl Playground {
         let host = Host::look();
         let network = match network {
             Some(network) => network,
-            None => network::create(&engine, &self.id, inits, &host, &listener).await?,
+            None => network::create(&engine, &self.id, kinds, &host, &listener).await?,
         };
         let addresses: Vec<_> = NODES
             .iter()
@@ -86,9 +89,9 @@ impl Playground {
             host: &host,
             listener: &listener,
         };
-        let nodes = addresses.iter().zip(inits.each());
+        let nodes = addresses.iter().zip(kinds.each());
         let receivers =
-            try_join_all(nodes.map(|((node, address), init)| work.bring_up(node, init, *address, &found))).await?;
+            try_join_all(nodes.map(|((node, address), kind)| work.bring_up(node, kind, *address, &found))).await?;
         self.hand_over_debian(&engine, receivers, &listener).await?;
         self.status_in(&engine).await
     }
@@ -170,16 +173,23 @@ impl Playground {
         let nodes = NODES
             .iter()
             .zip(0..)
-            .zip(network.inits.each())
-            .filter_map(|((name, index), init)| self.node(name, init, network.node_address(index), &found));
+            .zip(network.kinds.each())
+            .filter_map(|((name, index), kind)| self.node(name, kind, network.node_address(index), &found));
         Ok(PlaygroundStatus { nodes: nodes.collect() })
     }
 
-    fn node(&self, name: &str, init: NodeInit, address: Ipv4Addr, found: &[Found]) -> Option<PlaygroundNode> {
+    fn node(
+        &self,
+        name: &str,
+        (init, suite): (NodeInit, Suite),
+        address: Ipv4Addr,
+        found: &[Found],
+    ) -> Option<PlaygroundNode> {
         let container = found.iter().find(|container| container.node == name);
         Some(PlaygroundNode {
             name: NodeName::new(name).ok()?,
             init,
+            suite,
             address,
             port: SSH_PORT,
             user: USER.to_owned(),
@@ -223,13 +233,15 @@ impl Playground {
     }
 }
 
-/// Returns what the nodes are to be: what they are, where there are some already.
-fn agreed(network: Option<&NodeNetwork>, wanted: Option<Inits>) -> Result<Inits, PlaygroundError> {
-    match (network.map(|network| network.inits), wanted) {
-        (Some(present), Some(wanted)) if present != wanted => Err(PlaygroundError::OtherInits { present, wanted }),
-        (Some(present), _) => Ok(present),
-        (None, wanted) => Ok(wanted.unwrap_or_default()),
+/// Returns the suites of the nodes that are not there yet, each once.
+fn suites_to_make(kinds: NodeKinds, found: &[Found]) -> Vec<Suite> {
+    let mut suites = Vec::new();
+    for (node, (_, suite)) in NODES.iter().zip(kinds.each()) {
+        if !suites.contains(&suite) && !found.iter().any(|container| container.node == *node) {
+            suites.push(suite);
+        }
     }
+    suites
 }
 
 /// What bringing up one node needs besides the node.
@@ -245,14 +257,14 @@ impl Work<'_> {
     async fn bring_up(
         &self,
         node: &str,
-        init: NodeInit,
+        kind: (NodeInit, Suite),
         address: Ipv4Addr,
         found: &[Found],
     ) -> Result<Receiver, PlaygroundError> {
         let existing = found.iter().find(|container| container.node == node);
         let id = match existing {
             Some(container) => container.id.clone(),
-            None => self.make(node, init, address).await?,
+            None => self.make(node, kind, address).await?,
         };
         let runs = existing.is_some_and(|container| container.state == NodeState::Running);
         if !runs {
@@ -270,14 +282,19 @@ impl Work<'_> {
         })
     }
 
-    async fn make(&self, node: &str, init: NodeInit, address: Ipv4Addr) -> Result<String, PlaygroundError> {
+    async fn make(
+        &self,
+        node: &str,
+        (init, suite): (NodeInit, Suite),
+        address: Ipv4Addr,
+    ) -> Result<String, PlaygroundError> {
         let keys = self.playground.keys();
         let files = archive::first_files(&keys, node, init, &self.host.resolvers, self.host.packet_size)?;
         let wanted = Wanted {
             playground: &self.playground.id,
             node,
             init,
-            image: &image::node_image(),
+            image: &image::node_image(suite),
             keys_mark: &keys.mark(node)?,
             network: self.network,
             address,

@@ -18,13 +18,17 @@ mod keys;
 mod lifecycle;
 mod lock;
 mod network;
+mod per_node;
 mod progress;
 mod ready;
 mod status;
 mod subnet;
+mod suite;
 
 pub use error::PlaygroundError;
 pub use init::{Inits, NodeInit};
 pub use lifecycle::Playground;
+pub use per_node::{NodeChoice, PerNode};
 pub use progress::Progress;
 pub use status::{NodeState, PlaygroundNode, PlaygroundStatus};
+pub use suite::{Suite, Suites, WantedNodes};

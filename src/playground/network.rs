@@ -2,9 +2,11 @@
 
 use super::engine::Engine;
 use super::host::Host;
+use super::per_node::PerNode;
 use super::progress::{Listener, Progress};
 use super::subnet::{Range, choose_subnet};
-use super::{Inits, PlaygroundError, lifecycle::LABEL};
+use super::suite::NodeKinds;
+use super::{PlaygroundError, lifecycle::LABEL};
 use bollard::errors::Error;
 use bollard::models::{Ipam, IpamConfig, Network, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptionsBuilder;
@@ -14,13 +16,14 @@ use std::collections::HashMap;
 const FIRST_NODE: u8 = 10;
 /// The network is there as long as the playground is, so it is what remembers how the nodes are to be.
 const INITS_LABEL: &str = "labctl.inits";
+const SUITES_LABEL: &str = "labctl.suites";
 
 /// The network of a playground.
 #[derive(Debug, Clone)]
 pub(super) struct NodeNetwork {
     pub(super) id: String,
     pub(super) range: Range,
-    pub(super) inits: Inits,
+    pub(super) kinds: NodeKinds,
 }
 
 impl NodeNetwork {
@@ -37,7 +40,7 @@ pub(super) async fn find(engine: &Engine, id: &str) -> Result<Option<NodeNetwork
         Some(NodeNetwork {
             id: network.id.clone()?,
             range: *ranges_of(network).first()?,
-            inits: inits_of(network),
+            kinds: kinds_of(network),
         })
     }))
 }
@@ -46,7 +49,7 @@ pub(super) async fn find(engine: &Engine, id: &str) -> Result<Option<NodeNetwork
 pub(super) async fn create(
     engine: &Engine,
     id: &str,
-    inits: Inits,
+    kinds: NodeKinds,
     host: &Host,
     listener: &Listener<'_>,
 ) -> Result<NodeNetwork, PlaygroundError> {
@@ -63,7 +66,7 @@ pub(super) async fn create(
     let start = u8::from_str_radix(id.get(..2).unwrap_or_default(), 16).unwrap_or(0);
     loop {
         let range = choose_subnet(start, &taken).ok_or(PlaygroundError::NoSubnet)?;
-        match engine.docker.create_network(request(id, range, inits, host)).await {
+        match engine.docker.create_network(request(id, range, kinds, host)).await {
             Ok(made) => {
                 listener.tell(Progress::NetworkMade {
                     subnet: range.to_string(),
@@ -71,7 +74,7 @@ pub(super) async fn create(
                 return Ok(NodeNetwork {
                     id: made.id,
                     range,
-                    inits,
+                    kinds,
                 });
             }
             // Taken meanwhile, or by something that neither the engine's list nor the routes show.
@@ -103,9 +106,16 @@ async fn labelled(engine: &Engine, id: &str) -> Result<Vec<Network>, PlaygroundE
 }
 
 /// Returns what the nodes are; those of a playground from before there was a choice are the usual ones.
-fn inits_of(network: &Network) -> Inits {
-    let label = network.labels.as_ref().and_then(|labels| labels.get(INITS_LABEL));
-    label.and_then(|text| Inits::parse(text)).unwrap_or_default()
+fn kinds_of(network: &Network) -> NodeKinds {
+    let label = |name: &str| network.labels.as_ref()?.get(name);
+    NodeKinds {
+        inits: label(INITS_LABEL)
+            .and_then(|text| PerNode::parse(text))
+            .unwrap_or_default(),
+        suites: label(SUITES_LABEL)
+            .and_then(|text| PerNode::parse(text))
+            .unwrap_or_default(),
+    }
 }
 
 fn ranges_of(network: &Network) -> Vec<Range> {
@@ -120,7 +130,7 @@ fn ranges_of(network: &Network) -> Vec<Range> {
         .collect()
 }
 
-fn request(id: &str, range: Range, inits: Inits, host: &Host) -> NetworkCreateRequest {
+fn request(id: &str, range: Range, kinds: NodeKinds, host: &Host) -> NetworkCreateRequest {
     let address = IpamConfig {
         subnet: Some(range.to_string()),
         gateway: Some(range.address(1).to_string()),
@@ -139,7 +149,8 @@ fn request(id: &str, range: Range, inits: Inits, host: &Host) -> NetworkCreateRe
         options: Some(packet_size.into_iter().collect()),
         labels: Some(HashMap::from([
             (LABEL.to_owned(), id.to_owned()),
-            (INITS_LABEL.to_owned(), inits.to_string()),
+            (INITS_LABEL.to_owned(), kinds.inits.to_string()),
+            (SUITES_LABEL.to_owned(), kinds.suites.to_string()),
         ])),
         ..Default::default()
     }

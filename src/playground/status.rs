@@ -1,6 +1,6 @@
 //! What there is of a playground, and how it looks as an inventory.
 
-use super::NodeInit;
+use super::{NodeInit, Suite};
 use crate::domain::{HostKeyPolicy, Inventory, Login, Node, NodeName};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -20,6 +20,8 @@ pub struct PlaygroundNode {
     pub name: NodeName,
     /// What starts its services.
     pub init: NodeInit,
+    /// What it is made of.
+    pub suite: Suite,
     /// Its address, for ssh and for the other nodes.
     pub address: Ipv4Addr,
     /// The TCP port of its sshd.
@@ -93,6 +95,7 @@ mod tests {
         PlaygroundNode {
             name: NodeName::new("node-0").unwrap(),
             init: NodeInit::Sysvinit,
+            suite: Suite::Bookworm,
             address: Ipv4Addr::new(10, 77, 0, 10),
             port: 22,
             user: "ubuntu".to_owned(),

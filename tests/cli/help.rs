@@ -70,6 +70,8 @@ fn the_version_is_that_of_the_package() {
 #[case("show_nothing", &["show"])]
 #[case("unknown_init", &["playground", "up", "--init", "systemd,upstart"])]
 #[case("two_inits", &["playground", "up", "--init", "systemd,docker-ce"])]
+#[case("unknown_suite", &["playground", "up", "--suite", "trixie,woody"])]
+#[case("two_suites", &["playground", "up", "--suite", "trixie,bookworm"])]
 fn wrong_usage_is_told_by_name(#[case] name: &str, #[case] arguments: &[&str]) {
     assert_says!(name, Bench::new(), arguments);
 }

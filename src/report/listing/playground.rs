@@ -13,6 +13,8 @@ pub struct PlaygroundRow {
     pub address: String,
     /// What starts its services, such as `sysvinit`.
     pub init: String,
+    /// What it is made of, such as `bookworm`.
+    pub suite: String,
     /// Its state, such as `ready`, `stopped` or `starting`.
     pub state: String,
     /// Whether it is as it should be.
@@ -26,7 +28,7 @@ pub fn playground_listing(rows: &[PlaygroundRow], style: &Style) -> String {
     if rows.is_empty() {
         return "There is no playground. `labctl playground up` starts one.\n".to_owned();
     }
-    let mut table = Table::with_heads(["node", "address", "init", "state"]);
+    let mut table = Table::with_heads(["node", "address", "init", "suite", "state"]);
     for row in rows {
         let (symbol, ink) = if row.well {
             ("✔", Ink::Good)
@@ -37,6 +39,7 @@ pub fn playground_listing(rows: &[PlaygroundRow], style: &Style) -> String {
             cell(Ink::Accent, &row.node),
             cell(Ink::Text, &row.address),
             cell(Ink::Text, &row.init),
+            cell(Ink::Text, &row.suite),
             cell(ink, format!("{symbol} {}", row.state)),
         ]);
     }

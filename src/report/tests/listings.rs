@@ -277,6 +277,7 @@ fn a_playground_is_listed_with_commands_to_copy() {
         node: format!("node-{at}"),
         address: format!("172.31.99.1{at}"),
         init: "docker-ce".into(),
+        suite: "bookworm".into(),
         state: state.into(),
         well,
         ssh: format!("ssh -i ~/.local/state/labctl/playground/key ubuntu@172.31.99.1{at}"),
