@@ -6,6 +6,7 @@ use super::swarm::evaluate_swarm;
 use super::text::{Seen, evaluate_text, quoted};
 use crate::domain::{
     CheckKind, CommandSeen, Ending, FileKind, FileSeen, HttpCheck, MissingValue, Observation, Values, Verdict,
+    without_control_sequences,
 };
 use std::collections::BTreeSet;
 
@@ -14,7 +15,7 @@ use std::collections::BTreeSet;
 pub struct CommandEvidence {
     /// How it ended.
     pub ending: Ending,
-    /// Its standard output, as much as was kept for checks.
+    /// Its standard output, as much as was kept for checks, without what is only for a terminal.
     pub stdout: Vec<u8>,
     /// Its standard error, likewise.
     pub stderr: Vec<u8>,
@@ -191,7 +192,7 @@ fn evaluate_look(
         evaluate_text(
             Seen {
                 what: "standard output",
-                bytes: &seen.stdout,
+                bytes: &without_control_sequences(&seen.stdout),
                 complete: seen.dropped == 0,
             },
             stdout,

@@ -3,6 +3,7 @@
 mod action;
 mod baseline;
 mod check;
+mod control_sequences;
 mod diagnostic;
 mod engine_files;
 mod engine_settings;
@@ -27,6 +28,7 @@ mod values;
 pub use action::{Action, FileText};
 pub use baseline::{Baseline, ContainerMark, Difference, FileMark};
 pub use check::{Check, CheckKind, ContainersCheck, HttpCheck, Sign, SwarmCheck, SwarmNodeCheck, TextMatch, Verdict};
+pub use control_sequences::without_control_sequences;
 pub use diagnostic::{Diagnostic, Diagnostics, SourceText};
 pub use engine_files::{
     DEFAULTS_FILE, DROP_IN_FILE, DropIn, EditedDefaults, EngineFileError, drop_in, edit_defaults, restore_defaults,

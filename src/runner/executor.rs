@@ -15,7 +15,7 @@ use super::undo_steps::{Refusal, plan_undo, plan_undo_elsewhere};
 use crate::check::CommandEvidence;
 use crate::domain::{
     Action, Capture, CaptureFrom, CheckKind, Ending, EventKind, NodeName, Outcome, OutputRecord, PlannedStep,
-    ProbeError, Redactor, SkipReason, Undo, UndoText, WhenDone, Work,
+    ProbeError, Redactor, SkipReason, Undo, UndoText, WhenDone, Work, without_control_sequences,
 };
 use crate::node::{NodeError, Transport};
 use regex::RegexBuilder;
@@ -231,8 +231,8 @@ async fn change(
     let held = output.held();
     let evidence = CommandEvidence {
         ending,
-        stdout: held.stdout,
-        stderr: held.stderr,
+        stdout: without_control_sequences(&held.stdout).into_owned(),
+        stderr: without_control_sequences(&held.stderr).into_owned(),
         complete: held.complete,
     };
     let outcome = match learn_secrets(shared, step, &evidence.stdout) {

@@ -51,6 +51,22 @@ async fn a_check_is_looked_at_until_it_holds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn colours_and_erased_lines_are_nothing_to_a_check() {
+    let stage = Stage::one();
+    let fake = &stage.machine("node-0").fake;
+    fake.answer("logs", says("\u{1b}[2K\u{1b}[36mweb-1  |\u{1b}[0m Running\n"));
+    fake.answer("is it", says("it is \u{1b}[32mready\u{1b}[0m"));
+    let logs = step("logs", "node-0", "logs").expects(check(CheckKind::Stdout(TextMatch {
+        regex: Some(r"^web-1\s+\| Running$".to_owned()),
+        ..TextMatch::default()
+    })));
+    let ready = look("wait", "node-0", within(1, looks("is it ready", "it is ready")));
+    let ran = stage.run(&plan(vec![logs, ready])).await;
+    assert_eq!(ran.outcome("logs@node-0"), Outcome::Passed);
+    assert_eq!(ran.outcome("wait@node-0"), Outcome::Passed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_check_that_never_holds_is_given_exactly_its_time() {
     let stage = Stage::one();
     stage.machine("node-0").fake.answer("is it", says("no"));
