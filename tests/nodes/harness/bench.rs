@@ -2,19 +2,17 @@
 
 use super::{Ended, Node, Running, Snapshot};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long one labctl may take, unless a test says otherwise.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-static ALONE: Mutex<()> = Mutex::new(());
-
-/// Whether the test before, or whoever used the nodes before all tests, may have left something.
-static LITTERED: AtomicBool = AtomicBool::new(true);
+/// The playgrounds on which the test before left nothing; on others it, or whoever used the nodes before all tests, may have.
+static ALONE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// One test's place.
 pub struct Bench {
@@ -22,7 +20,8 @@ pub struct Bench {
     pub nodes: Vec<Node>,
     directory: tempfile::TempDir,
     before: Vec<Snapshot>,
-    _alone: MutexGuard<'static, ()>,
+    playground: PathBuf,
+    clean: MutexGuard<'static, BTreeSet<PathBuf>>,
 }
 
 /// What an inventory says beyond the nodes.
@@ -40,17 +39,27 @@ pub struct InventoryText {
 
 /// Returns the place for a test; `None`, with a reason on standard error, where there are no nodes to test on.
 pub fn bench() -> Option<Bench> {
-    let Some(state) = std::env::var_os("LABCTL_TEST_NODES") else {
+    bench_on("LABCTL_TEST_NODES")
+}
+
+/// Does the same on a playground whose nodes are of different ages: trixie, bookworm, trixie.
+pub fn bench_of_today() -> Option<Bench> {
+    bench_on("LABCTL_TEST_NODES_TODAY")
+}
+
+fn bench_on(variable: &str) -> Option<Bench> {
+    let Some(playground) = std::env::var_os(variable).map(PathBuf::from) else {
         assert!(
             std::env::var("CI").as_deref() != Ok("true"),
-            "LABCTL_TEST_NODES is not set: in CI the tests on real nodes must run; scripts/test runs them"
+            "{variable} is not set: in CI the tests on real nodes must run; scripts/test runs them"
         );
-        eprintln!("left out: LABCTL_TEST_NODES names no playground; scripts/test runs this test on one");
+        eprintln!("left out: {variable} names no playground; scripts/test runs this test on one");
         return None;
     };
     // A test that failed while it held the lock says nothing about the next.
-    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let nodes = playground_nodes(Path::new(&state));
+    let mut clean = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let was_clean = clean.remove(&playground);
+    let nodes = playground_nodes(&playground);
     let directory = tempfile::Builder::new().prefix("labctl-test-").tempdir().unwrap();
     std::fs::create_dir(directory.path().join("empty")).unwrap();
     std::fs::copy(&nodes[0].known_hosts, directory.path().join("known_hosts")).unwrap();
@@ -58,9 +67,10 @@ pub fn bench() -> Option<Bench> {
         nodes,
         directory,
         before: Vec::new(),
-        _alone: alone,
+        playground,
+        clean,
     };
-    if LITTERED.swap(true, Ordering::Relaxed) {
+    if !was_clean {
         bench.sweep();
     }
     bench.write_inventory(&InventoryText::default());
@@ -81,7 +91,8 @@ fn playground_nodes(state: &Path) -> Vec<Node> {
         .unwrap();
     assert!(
         output.status.success(),
-        "LABCTL_TEST_NODES names no playground: {}",
+        "{} is no playground: {}",
+        state.display(),
         String::from_utf8_lossy(&output.stderr)
     );
     let listed: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
@@ -91,7 +102,9 @@ fn playground_nodes(state: &Path) -> Vec<Node> {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        LITTERED.store(std::thread::panicking(), Ordering::Relaxed);
+        if !std::thread::panicking() {
+            self.clean.insert(self.playground.clone());
+        }
     }
 }
 

@@ -6,7 +6,7 @@ mod node;
 mod running;
 mod snapshot;
 
-pub use bench::{Bench, InventoryText, bench};
+pub use bench::{Bench, InventoryText, bench, bench_of_today};
 pub use ended::Ended;
 pub use node::Node;
 pub use running::{Event, Running};
