@@ -47,6 +47,17 @@ pub enum Action {
         /// The service of the labctl binary that the image is made of where `upstream` is not given or cannot be had.
         stand_in: Option<String>,
     },
+    /// Logs in to a registry, with a Docker client whose configuration is not the user's own.
+    Login {
+        /// The registry's server.
+        server: Text,
+        /// Who logs in.
+        user: Text,
+        /// The password; it goes to the client's standard input.
+        password: Text,
+        /// The directory of the client's configuration, which the login stays in.
+        config: Text,
+    },
     /// Gives the node's engine further options and restarts it.
     SetEngineOptions(EngineSettings),
     /// Does nothing: the step is its checks.
@@ -65,6 +76,20 @@ pub struct FileText {
 }
 
 impl Action {
+    /// Returns the texts that a secret may stand in.
+    pub fn private_texts(&self) -> Vec<&Text> {
+        match self {
+            Self::Run { stdin, .. } => stdin.iter().collect(),
+            Self::Write { files } => files.iter().map(|file| &file.content).collect(),
+            Self::Login { password, .. } => vec![password],
+            Self::Clone { .. }
+            | Self::Compose { .. }
+            | Self::Provide { .. }
+            | Self::SetEngineOptions(_)
+            | Self::Wait => Vec::new(),
+        }
+    }
+
     /// Says whether it changes anything on a node.
     pub fn changes(&self) -> bool {
         !matches!(self, Self::Wait)
@@ -103,10 +128,24 @@ impl fmt::Display for Action {
                 upstream,
                 stand_in,
             } => display_provide(formatter, image, upstream.as_ref(), stand_in.as_deref()),
+            Self::Login {
+                server, user, config, ..
+            } => {
+                let words = CommandText::Argv(login_words(user, server));
+                write!(formatter, "DOCKER_CONFIG={config} {words}")
+            }
             Self::SetEngineOptions(settings) => write!(formatter, "{settings}"),
             Self::Wait => formatter.write_str("(only looks)"),
         }
     }
+}
+
+/// Returns the command that logs `user` in to `server` with the password that it reads.
+pub fn login_words(user: &Text, server: &Text) -> Vec<Text> {
+    let words = ["docker", "login", "--username"].map(Text::literal).into_iter();
+    words
+        .chain([user.clone(), Text::literal("--password-stdin"), server.clone()])
+        .collect()
 }
 
 fn display_provide(

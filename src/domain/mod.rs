@@ -25,7 +25,7 @@ mod text;
 mod undo;
 mod values;
 
-pub use action::{Action, FileText};
+pub use action::{Action, FileText, login_words};
 pub use baseline::{Baseline, ContainerMark, Difference, FileMark};
 pub use check::{Check, CheckKind, ContainersCheck, HttpCheck, Sign, SwarmCheck, SwarmNodeCheck, TextMatch, Verdict};
 pub use control_sequences::without_control_sequences;

@@ -116,12 +116,11 @@ impl Plan {
     pub fn secrets(&self) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
         for step in &self.steps {
-            let written: Vec<&Text> = match &step.work {
-                Work::Action(Action::Run { stdin, .. }) => stdin.iter().collect(),
-                Work::Action(Action::Write { files }) => files.iter().map(|file| &file.content).collect(),
-                _ => Vec::new(),
+            let private = match &step.work {
+                Work::Action(action) => action.private_texts(),
+                Work::Reset | Work::Undo(_) | Work::CompareBaseline => Vec::new(),
             };
-            let holes = step.environment.values().chain(written).flat_map(Text::holes);
+            let holes = step.environment.values().chain(private).flat_map(Text::holes);
             names.extend(holes.filter(|hole| hole.secret).map(|hole| hole.name.clone()));
         }
         for capture in self.steps.iter().flat_map(|step| &step.captures) {

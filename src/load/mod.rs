@@ -27,6 +27,7 @@ mod resolve;
 mod resolve_action;
 mod resolve_check;
 mod resolve_engine;
+mod resolve_login;
 mod resolve_order;
 mod sample;
 mod secret;

@@ -3,7 +3,9 @@
 use super::faults::Faults;
 use super::fields::{self, Fields, Value};
 use super::read_step::read_names;
-use super::written::{Template, WrittenAction, WrittenCommand, WrittenContent, WrittenEngineSettings, WrittenFile};
+use super::written::{
+    Template, WrittenAction, WrittenCommand, WrittenContent, WrittenEngineSettings, WrittenFile, WrittenLogin,
+};
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -15,6 +17,7 @@ const ACTIONS: &[&str] = &[
     "clone",
     "compose",
     "provide",
+    "login",
     "set_engine_options",
     "wait",
 ];
@@ -40,6 +43,7 @@ pub(super) fn read_action(fields: &mut Fields<'_>, faults: &mut Faults) -> Optio
         "clone" => read_clone(value, faults),
         "compose" => read_compose(value, faults),
         "provide" => read_provide(value, faults),
+        "login" => read_login(value, faults),
         "set_engine_options" => read_engine_settings(value, faults),
         _ => read_wait(value, faults),
     }
@@ -152,6 +156,23 @@ fn read_provide(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenAction>
         upstream,
         stand_in,
     })
+}
+
+fn read_login(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenAction> {
+    let mut fields = Fields::of("`login`", value, faults)?;
+    let server = fields.required_text("server", faults);
+    let user = fields.required_text("user", faults);
+    let password = fields.required_text("password", faults);
+    let config = fields.text("config", faults);
+    let place = fields.place();
+    fields.finish(faults);
+    Some(WrittenAction::Login(WrittenLogin {
+        server: server?,
+        user: user?,
+        password: password?,
+        config,
+        place,
+    }))
 }
 
 fn read_engine_settings(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenAction> {

@@ -37,6 +37,9 @@ pub(super) fn read_step(value: &Value<'_>, task_on: &[Spanned<String>], faults: 
     let action = read_action(&mut fields, faults);
     if let Some(action) = &action {
         judge_modifiers(&fields, action, faults);
+        if matches!(action, WrittenAction::Login(_)) {
+            refuse_other_config(&environment, faults);
+        }
         require_undo(&fields, action, undo.is_some(), faults);
     }
     if expect.is_empty() && checks_are_right {
@@ -182,12 +185,12 @@ fn judge_modifiers(fields: &Fields<'_>, action: &WrittenAction, faults: &mut Fau
         (
             "env",
             has_environment,
-            "it belongs to `run`, `shell`, `compose` and `clone`",
+            "it belongs to `run`, `shell`, `compose`, `clone` and `login`",
         ),
         (
             "capture",
             action.has_output(),
-            "only `run`, `shell` and `compose` print something",
+            "only `run`, `shell`, `compose` and `login` print something",
         ),
     ];
     for (key, allowed, reason) in rules {
@@ -198,8 +201,16 @@ fn judge_modifiers(fields: &Fields<'_>, action: &WrittenAction, faults: &mut Fau
     }
 }
 
+fn refuse_other_config(environment: &[(Spanned<String>, Template)], faults: &mut Faults) {
+    let is_config = |(name, _): &&(Spanned<String>, Template)| name.get_ref() == "DOCKER_CONFIG";
+    if let Some((name, _)) = environment.iter().find(is_config) {
+        let fault = faults.fault(name.span(), "where a login stays is said by `config`");
+        faults.push(fault.hint("write `login = { config = \"~/...\", ... }`"));
+    }
+}
+
 fn require_undo(fields: &Fields<'_>, action: &WrittenAction, is_there: bool, faults: &mut Faults) {
-    if is_there || !action.has_output() {
+    if is_there || action.knows_its_undo() {
         return;
     }
     let fault = faults

@@ -30,7 +30,7 @@ fn below(root: &Text, name: &str) -> Text {
 /// Returns how long `action` may take where the lab does not say.
 pub(super) fn default_timeout(action: &Action) -> Duration {
     Duration::from_secs(match action {
-        Action::Run { .. } | Action::Write { .. } | Action::Wait => 60,
+        Action::Run { .. } | Action::Write { .. } | Action::Login { .. } | Action::Wait => 60,
         Action::Clone { .. } | Action::SetEngineOptions(_) => 120,
         Action::Compose { .. } | Action::Provide { .. } => 300,
     })
@@ -81,6 +81,7 @@ impl Resolver<'_> {
                 let sources = (upstream.as_ref(), stand_in.as_ref());
                 self.provide(image, sources, scope)
             }
+            WrittenAction::Login(login) => self.login(login, scene),
             WrittenAction::SetEngineOptions(written) => {
                 let settings = self.engine_settings(written, scene);
                 (Action::SetEngineOptions(settings), Vec::new())

@@ -123,8 +123,21 @@ pub(super) enum WrittenAction {
         upstream: Option<Template>,
         stand_in: Option<Template>,
     },
+    Login(WrittenLogin),
     SetEngineOptions(WrittenEngineSettings),
     Wait,
+}
+
+/// What `login` logs in to.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenLogin {
+    pub(super) server: Template,
+    pub(super) user: Template,
+    pub(super) password: Template,
+    /// `None` where it is not said.
+    pub(super) config: Option<Template>,
+    /// Where the action stands.
+    pub(super) place: Range<usize>,
 }
 
 /// What `set_engine_options` sets.
@@ -284,6 +297,11 @@ pub(super) enum WrittenNumber {
 impl WrittenAction {
     /// Says whether it runs one command, whose status and output a check can judge.
     pub(super) fn has_output(&self) -> bool {
-        matches!(self, Self::Run { .. } | Self::Compose { .. })
+        matches!(self, Self::Run { .. } | Self::Compose { .. } | Self::Login(_))
+    }
+
+    /// Says whether what it makes is known without being told.
+    pub(super) fn knows_its_undo(&self) -> bool {
+        !matches!(self, Self::Run { .. } | Self::Compose { .. })
     }
 }

@@ -1,9 +1,12 @@
 //! The actions of a lab, each turned into execs, files or calls of the engine.
 
+use super::login::Login;
 use super::output::StepOutput;
 use super::provide::Wanted;
 use super::shared::Shared;
-use crate::domain::{Action, Command, CommandText, Ending, FileText, MissingValue, PlannedStep, Text, Undo, Values};
+use crate::domain::{
+    Action, Command, CommandText, Ending, FileText, MissingValue, PlannedStep, Text, Undo, Values, login_words,
+};
 use crate::node::{ExecId, ExecRequest, FileWrite, NodeError, NodeErrorKind, Transport};
 use secrecy::SecretString;
 use std::time::Duration;
@@ -78,6 +81,19 @@ pub(super) async fn perform(scene: Scene<'_>, action: &Action, output: &mut Step
             };
             scene.provide(wanted, output).await
         }
+        Action::Login {
+            server,
+            user,
+            password,
+            config,
+        } => {
+            let login = Login {
+                words: login_words(user, server),
+                password,
+                config,
+            };
+            scene.log_in(login, output).await
+        }
         Action::SetEngineOptions(settings) => scene.set_engine_options(settings, output).await,
         Action::Wait => Ok(Ending::Exited { code: 0 }),
     };
@@ -113,18 +129,18 @@ impl Scene<'_> {
         self.exec(&request, output).await
     }
 
-    fn fill_all(&self, words: &[Text]) -> Result<Vec<String>, MissingValue> {
+    pub(super) fn fill_all(&self, words: &[Text]) -> Result<Vec<String>, MissingValue> {
         words.iter().map(|word| word.fill(&self.values)).collect()
     }
 
-    fn environment(&self) -> Result<Vec<(String, SecretString)>, MissingValue> {
+    pub(super) fn environment(&self) -> Result<Vec<(String, SecretString)>, MissingValue> {
         let variables = self.step.environment.iter();
         variables
             .map(|(name, text)| Ok((name.clone(), SecretString::from(text.fill(&self.values)?))))
             .collect()
     }
 
-    async fn exec(&self, request: &ExecRequest, output: &mut StepOutput) -> Result<Ending, Ending> {
+    pub(super) async fn exec(&self, request: &ExecRequest, output: &mut StepOutput) -> Result<Ending, Ending> {
         self.go_on()?;
         let ended = self.transport.exec(request, output, &self.shared.stop);
         match timeout(request.deadline + GRACE, ended).await {
@@ -144,7 +160,7 @@ impl Scene<'_> {
     }
 
     /// Runs a command of our own as part of the action.
-    async fn assist(&self, name: &str, words: &[&str], output: &mut StepOutput) -> Result<(), Ending> {
+    pub(super) async fn assist(&self, name: &str, words: &[&str], output: &mut StepOutput) -> Result<(), Ending> {
         let request = ExecRequest {
             id: ExecId(format!("{}-{name}", self.exec)),
             command: Command::Argv(words.iter().map(|word| (*word).to_owned()).collect()),

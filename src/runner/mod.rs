@@ -14,6 +14,7 @@ mod engine_hand;
 mod engine_options;
 mod executor;
 mod heard;
+mod login;
 mod notices;
 mod output;
 mod own_image;

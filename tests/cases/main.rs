@@ -17,6 +17,7 @@ mod engine_server;
 mod findings;
 mod journal;
 mod labs;
+mod login;
 mod machine;
 mod order;
 mod outputs;

@@ -176,6 +176,12 @@ fn work_fields(work: &Work) -> Vec<(&'static str, String)> {
                 ("", "with text on its standard input".to_owned()),
             ]
         }
+        Work::Action(Action::Login { .. }) => {
+            vec![
+                ("runs", work.to_string()),
+                ("", "with the password on its standard input".to_owned()),
+            ]
+        }
         Work::Action(_) | Work::Reset => vec![("runs", work.to_string())],
         Work::Undo(undos) => {
             let label = |at: usize| if at == 0 { "does" } else { "" };
