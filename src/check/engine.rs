@@ -1,7 +1,12 @@
 //! Judging a Docker Engine: whether it answers, its labels, whether it has the options it was installed with.
 
+use super::engine_labels::missing_label;
+use super::text::shortened;
 use super::{Context, Ours};
-use crate::domain::{CheckKind, EngineOptions, MissingValue, Observation, Verdict};
+use crate::domain::{CheckKind, DEFAULTS_FILE, EngineOptions, MissingValue, Observation, OptionsSource, Verdict};
+
+/// How many lines with options a verdict shows.
+const SHOWN_LINES: usize = 3;
 
 pub(super) fn evaluate_engine(
     kind: &CheckKind,
@@ -11,46 +16,107 @@ pub(super) fn evaluate_engine(
     let CheckKind::Engine {
         labels,
         default_options,
+        options_once,
     } = kind
     else {
         return Ok(does_not_fit());
     };
-    let engine = match seen.first() {
-        Some(Observation::Engine(engine)) => engine,
-        Some(Observation::EngineDown { reason }) => {
-            return Ok(Verdict {
-                holds: false,
-                expected: "the Docker Engine answers".to_owned(),
-                actual: format!("it does not: {reason}"),
-            });
-        }
-        _ => return Ok(does_not_fit()),
-    };
-    let mut expected = vec!["the Docker Engine answers".to_owned()];
-    let mut wrong = Vec::new();
-    for label in labels {
-        let label = label.fill(context.values)?;
-        if !engine.labels.contains(&label) {
-            wrong.push(format!("it has no label {label}; its labels: {}", list(&engine.labels)));
-        }
-        expected.push(format!("has the label {label}"));
-    }
-    if *default_options {
-        expected.push("has the options it was installed with".to_owned());
-        match seen.get(1) {
-            Some(Observation::EngineOptions(options)) => wrong.extend(changed_options(options, context.ours)),
+    let options = seen.iter().find_map(|seen| match seen {
+        Observation::EngineOptions(options) => Some(options),
+        _ => None,
+    });
+    let (mut expected, mut wrong) = (Vec::new(), Vec::new());
+    if asks_the_engine(kind) {
+        expected.push("the Docker Engine answers".to_owned());
+        match seen.first() {
+            Some(Observation::Engine(engine)) => {
+                for label in labels {
+                    let label = label.fill(context.values)?;
+                    wrong.extend(missing_label(engine, options, &label));
+                    expected.push(format!("has the label {label}"));
+                }
+            }
+            Some(Observation::EngineDown { reason }) => wrong.push(format!("it does not: {reason}")),
             _ => return Ok(does_not_fit()),
         }
     }
-    let actual = if wrong.is_empty() {
-        format!("Docker Engine {}", engine.version)
-    } else {
-        wrong.join("; ")
-    };
+    if *default_options || *options_once {
+        let Some(options) = options else {
+            return Ok(does_not_fit());
+        };
+        if *options_once {
+            expected.push(format!(
+                "{DEFAULTS_FILE} sets DOCKER_OPTS once at most, where the engine reads it"
+            ));
+            wrong.extend(several_lines(options));
+        }
+        // What an engine that is down was started with is not known.
+        if *default_options && matches!(seen.first(), Some(Observation::Engine(_))) {
+            wrong.extend(changed_options(options, context.ours));
+        }
+        expected.extend(default_options.then(|| "has the options it was installed with".to_owned()));
+    }
     Ok(Verdict {
         holds: wrong.is_empty(),
         expected: expected.join(", "),
-        actual,
+        actual: if wrong.is_empty() {
+            found(seen, options)
+        } else {
+            wrong.join("; ")
+        },
+    })
+}
+
+/// Says whether the engine itself must answer: of its file something can be said while it is down.
+pub(super) fn asks_the_engine(kind: &CheckKind) -> bool {
+    match kind {
+        CheckKind::Engine {
+            labels,
+            default_options,
+            options_once,
+        } => *default_options || !labels.is_empty() || !options_once,
+        _ => false,
+    }
+}
+
+fn found(seen: &[Observation], options: Option<&EngineOptions>) -> String {
+    match (seen.first(), options) {
+        (Some(Observation::Engine(engine)), _) => format!("Docker Engine {}", engine.version),
+        (_, Some(options)) => match (&options.source, options.docker_opts.len()) {
+            (OptionsSource::Unit { .. }, _) => format!("the engine's unit does not read {DEFAULTS_FILE}"),
+            (_, 0) => "no line sets it".to_owned(),
+            (_, _) => "one line sets it".to_owned(),
+        },
+        _ => String::new(),
+    }
+}
+
+/// Says that DOCKER_OPTS stands there more than once, or that it could not be seen.
+fn several_lines(options: &EngineOptions) -> Option<String> {
+    if matches!(options.source, OptionsSource::Unit { .. }) {
+        return None;
+    }
+    if options.defaults_unread {
+        return Some(format!("{DEFAULTS_FILE} could not be read"));
+    }
+    let lines = &options.docker_opts;
+    (lines.len() > 1).then(|| {
+        let shown: Vec<String> = lines
+            .iter()
+            .take(SHOWN_LINES)
+            .map(|line| shortened(line.trim()))
+            .collect();
+        let more = lines.len().saturating_sub(SHOWN_LINES);
+        let more = if more == 0 {
+            String::new()
+        } else {
+            format!(" and {more} more")
+        };
+        format!(
+            "{} lines set it, of which the last counts: {}{more}",
+            lines.len(),
+            shown.join(" and ")
+        )
     })
 }
 
@@ -59,14 +125,6 @@ fn does_not_fit() -> Verdict {
         holds: false,
         expected: "an engine to look at".to_owned(),
         actual: "nothing was seen".to_owned(),
-    }
-}
-
-fn list(labels: &[String]) -> String {
-    if labels.is_empty() {
-        "none".to_owned()
-    } else {
-        labels.join(", ")
     }
 }
 
@@ -115,13 +173,15 @@ fn listens_on(words: &[String]) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::OptionsSource;
+    use crate::domain::Values;
+    use rstest::rstest;
 
     fn options(docker_opts: &[&str], running: &[&str]) -> EngineOptions {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         EngineOptions {
             source: OptionsSource::DefaultsFile,
             docker_opts: words(docker_opts),
+            defaults_unread: false,
             daemon_json: false,
             daemon_json_keys: Vec::new(),
             running: words(running),
@@ -169,5 +229,70 @@ mod tests {
             let found = changed_options(&options(&[], words), &Ours::default());
             assert_eq!(found, ["the running engine also listens on tcp://0.0.0.0:2375"]);
         }
+    }
+
+    fn once() -> CheckKind {
+        CheckKind::Engine {
+            labels: Vec::new(),
+            default_options: false,
+            options_once: true,
+        }
+    }
+
+    fn judged(kind: &CheckKind, seen: &[Observation]) -> Verdict {
+        let (values, ours) = (Values::default(), Ours::default());
+        let context = Context {
+            values: &values,
+            ours: &ours,
+        };
+        evaluate_engine(kind, context, seen).unwrap()
+    }
+
+    const LINE: &str = "DOCKER_OPTS=\"--debug\"";
+
+    #[rstest]
+    #[case(&[], true, "no line sets it")]
+    #[case(&[LINE], true, "one line sets it")]
+    #[case(
+        &[LINE, "DOCKER_OPTS="],
+        false,
+        "2 lines set it, of which the last counts: DOCKER_OPTS=\"--debug\" and DOCKER_OPTS="
+    )]
+    #[case(&[LINE; 5], false, "5 lines set it, of which the last counts: ")]
+    fn options_may_be_set_once(#[case] lines: &[&str], #[case] holds: bool, #[case] actual: &str) {
+        let verdict = judged(&once(), &[Observation::EngineOptions(options(lines, &[]))]);
+        assert_eq!(verdict.holds, holds, "{verdict:?}");
+        assert!(verdict.actual.starts_with(actual), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_read_by_the_engine_may_say_anything_and_one_that_cannot_be_read_proves_nothing() {
+        let mut found = options(&[LINE, LINE], &[]);
+        found.source = OptionsSource::Unit {
+            path: "/lib/systemd/system/docker.service".to_owned(),
+            exec_start: "/usr/bin/dockerd".to_owned(),
+        };
+        assert!(judged(&once(), &[Observation::EngineOptions(found)]).holds);
+        let mut found = options(&[], &[]);
+        found.defaults_unread = true;
+        let verdict = judged(&once(), &[Observation::EngineOptions(found)]);
+        assert!(!verdict.holds);
+        assert_eq!(verdict.actual, "/etc/default/docker could not be read");
+        assert!(!judged(&once(), &[]).holds, "nothing was seen");
+    }
+
+    #[test]
+    fn an_engine_that_is_down_has_neither_labels_nor_options() {
+        let asked = CheckKind::Engine {
+            labels: Vec::new(),
+            default_options: true,
+            options_once: false,
+        };
+        let down = Observation::EngineDown {
+            reason: "nobody listens".to_owned(),
+        };
+        let verdict = judged(&asked, &[down, Observation::EngineOptions(options(&[], &["dockerd"]))]);
+        assert!(!verdict.holds);
+        assert_eq!(verdict.actual, "it does not: nobody listens");
     }
 }

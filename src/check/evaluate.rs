@@ -1,7 +1,8 @@
 //! From a check and its evidence to a verdict.
 
-use super::containers::{evaluate_containers, evaluate_images};
+use super::containers::evaluate_containers;
 use super::engine::evaluate_engine;
+use super::images::evaluate_images;
 use super::swarm::evaluate_swarm;
 use super::text::{Seen, evaluate_text, quoted};
 use crate::domain::{
@@ -115,9 +116,7 @@ pub fn evaluate_observed(
         (CheckKind::Containers(wanted), [Observation::Containers { containers }]) => {
             evaluate_containers(wanted, context, containers)
         }
-        (CheckKind::Images { present, absent }, [Observation::Images { images }]) => {
-            evaluate_images(present, absent, values, images)
-        }
+        (CheckKind::Images { .. }, [Observation::Images { images }]) => evaluate_images(kind, values, images),
         (CheckKind::Port { port, open, .. }, [Observation::Port { open: is_open }]) => {
             let word = |open: bool| if open { "open" } else { "closed" };
             Ok(Verdict {

@@ -2,7 +2,12 @@
 
 mod containers;
 mod engine;
+mod engine_labels;
 mod evaluate;
+mod images;
+mod nearest;
+#[cfg(test)]
+mod nearest_tests;
 mod question;
 mod swarm;
 mod text;

@@ -1,5 +1,6 @@
 //! Which probes a check needs.
 
+use super::engine::asks_the_engine;
 use crate::domain::{CheckKind, Command, CommandText, EngineAt, HttpMethod, HttpProbe, MissingValue, Probe, Values};
 use std::time::Duration;
 
@@ -39,9 +40,17 @@ pub fn probes_for(kind: &CheckKind, values: &Values) -> Result<Vec<Probe>, Missi
             },
             timeout: LOOK,
         }),
-        CheckKind::Engine { default_options, .. } => {
-            let mut probes = vec![Probe::Engine { at }];
-            if *default_options {
+        CheckKind::Engine {
+            labels,
+            default_options,
+            options_once,
+        } => {
+            let mut probes = Vec::new();
+            if asks_the_engine(kind) {
+                probes.push(Probe::Engine { at });
+            }
+            // Where its options stand says why it lacks a label.
+            if *default_options || *options_once || !labels.is_empty() {
                 probes.push(Probe::EngineOptions);
             }
             return Ok(probes);

@@ -6,6 +6,9 @@ use regex::RegexBuilder;
 /// How many characters of a text a verdict quotes.
 const QUOTED: usize = 400;
 
+/// How many characters of a text a verdict shows within a sentence.
+const SHORT: usize = 160;
+
 /// A text that was seen, or a part of it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seen<'a> {
@@ -65,6 +68,15 @@ pub(super) fn evaluate_text(seen: Seen<'_>, wanted: &TextMatch, values: &Values)
         expected: format!("{what} {}", expected.join(" and ")),
         actual,
     })
+}
+
+/// Returns `text` on one line, its end left out where it is long.
+pub(super) fn shortened(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SHORT) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
 }
 
 /// Quotes `text`, its middle left out where it is long.

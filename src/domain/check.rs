@@ -85,6 +85,9 @@ pub enum CheckKind {
         labels: Vec<Text>,
         /// Whether it must run with the options it was installed with: no active `DOCKER_OPTS`, no further `-H`.
         default_options: bool,
+        /// Whether the file it reads its options from may set them once only.
+        #[serde(default)]
+        options_once: bool,
     },
     /// A classic Swarm manager, as seen from the node.
     Swarm(SwarmCheck),
@@ -96,6 +99,9 @@ pub enum CheckKind {
         present: Vec<Text>,
         /// References that must not be there.
         absent: Vec<Text>,
+        /// Patterns of references, for each of which there must be an image.
+        #[serde(default)]
+        like: Vec<Text>,
     },
     /// A TCP port as seen from the node.
     Port {
@@ -170,7 +176,7 @@ pub struct SwarmNodeCheck {
 }
 
 /// Which containers are meant, and how many there must be.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ContainersCheck {
     /// The container's name.
     pub name: Option<Text>,
@@ -180,6 +186,21 @@ pub struct ContainersCheck {
     pub service: Option<Text>,
     /// Labels, as `key=value` or `key`.
     pub labels: Vec<Text>,
+    /// A pattern of their image's reference, such as `*/dockchat:*`.
+    #[serde(default)]
+    pub image: Option<Text>,
+    /// Texts that their command line contains.
+    #[serde(default)]
+    pub command: Vec<Text>,
+    /// The alias under which another container links to them.
+    #[serde(default)]
+    pub linked_as: Option<Text>,
+    /// What classic Swarm was asked to place them by, such as `environment==staging`.
+    #[serde(default)]
+    pub constraints: Vec<Text>,
+    /// The port of the node they publish.
+    #[serde(default)]
+    pub publishes: Option<u16>,
     /// The state they are in, such as `running`; any where `None`.
     pub state: Option<String>,
     /// How many of them there must be.

@@ -121,6 +121,18 @@ fn take_apart(line: &str) -> Option<Assignment<'_>> {
     })
 }
 
+/// Returns the words of the options that `line` of /etc/default/docker sets, as well as they can be told.
+pub fn options_on_line(line: &str) -> Vec<String> {
+    let value = match take_apart(line) {
+        Some(assignment) => assignment.value.to_owned(),
+        None => line
+            .get(assigned(line.as_bytes()).unwrap_or(0)..)
+            .unwrap_or_default()
+            .replace(['"', '\''], " "),
+    };
+    split(&value)
+}
+
 /// Returns `content` of /etc/default/docker with `options` in force: on the line that sets DOCKER_OPTS where there is one, else on
 /// a line of its own after the comment that shows how, or at the end.
 pub fn edit_defaults(content: &[u8], options: &EngineOptionSet) -> Result<EditedDefaults, EngineFileError> {

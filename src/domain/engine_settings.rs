@@ -96,6 +96,19 @@ fn read<'a>(words: &'a [String]) -> (Found<'a>, usize) {
     (Found::Other, 1)
 }
 
+/// Returns the labels that the command line `words` gives an engine, each `key=value`.
+pub fn labels_in(words: &[String]) -> Vec<&str> {
+    let (mut labels, mut rest) = (Vec::new(), words);
+    while !rest.is_empty() {
+        let (found, taken) = read(rest);
+        if let Found::Label(label) = found {
+            labels.push(label);
+        }
+        rest = &rest[taken..];
+    }
+    labels
+}
+
 fn key(label: &str) -> &str {
     label.split_once('=').map_or(label, |(key, _)| key)
 }

@@ -118,6 +118,9 @@ pub struct EngineOptions {
     pub source: OptionsSource,
     /// The lines of /etc/default/docker that set DOCKER_OPTS, without comments.
     pub docker_opts: Vec<String>,
+    /// Whether /etc/default/docker is there and could not be read, so that it may set what is not known here.
+    #[serde(default)]
+    pub defaults_unread: bool,
     /// Whether /etc/docker/daemon.json is there.
     pub daemon_json: bool,
     /// The keys of daemon.json.

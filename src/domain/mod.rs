@@ -16,6 +16,7 @@ mod lab;
 mod names;
 mod notice;
 mod outcome;
+mod pattern;
 mod plan;
 mod probe;
 mod redact;
@@ -31,9 +32,10 @@ pub use check::{Check, CheckKind, ContainersCheck, HttpCheck, Sign, SwarmCheck, 
 pub use control_sequences::without_control_sequences;
 pub use diagnostic::{Diagnostic, Diagnostics, SourceText};
 pub use engine_files::{
-    DEFAULTS_FILE, DROP_IN_FILE, DropIn, EditedDefaults, EngineFileError, drop_in, edit_defaults, restore_defaults,
+    DEFAULTS_FILE, DROP_IN_FILE, DropIn, EditedDefaults, EngineFileError, drop_in, edit_defaults, options_on_line,
+    restore_defaults,
 };
-pub use engine_settings::{EngineOptionSet, EngineSettings, is_plain_option};
+pub use engine_settings::{EngineOptionSet, EngineSettings, is_plain_option, labels_in};
 pub use event::{Counts, Event, EventKind, OutputRecord};
 pub use exec::Command;
 pub use facts::{
@@ -45,6 +47,7 @@ pub use lab::{Capture, CaptureFrom, Lab, Step, StepOnNode, Task, UndoText, Verif
 pub use names::{InstanceId, InvalidName, NodeName, RunId, StepId, TaskId};
 pub use notice::Notice;
 pub use outcome::{Ending, Outcome, SkipReason, Stream};
+pub use pattern::matches_pattern;
 pub use plan::{Plan, PlannedLink, PlannedStep, StepKey, Verb, Work};
 pub use probe::{
     CommandSeen, ContainerSeen, EngineAt, EngineSeen, FileKind, FileSeen, HttpMethod, HttpProbe, HttpSeen, ImageSeen,

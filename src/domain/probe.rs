@@ -242,12 +242,21 @@ pub struct ContainerSeen {
     pub id: String,
     /// The name, without a slash at the start.
     pub name: String,
+    /// What others that link to it call it, each `container/alias`.
+    #[serde(default)]
+    pub aliases: Vec<String>,
     /// The image as it was asked for.
     pub image: String,
     /// The image's id.
     pub image_id: String,
     /// `running`, `exited`, `created`, `paused`, `restarting`, `removing` or `dead`.
     pub state: String,
+    /// The engine's words for that, such as `Exited (137) 2 minutes ago`.
+    #[serde(default)]
+    pub status: String,
+    /// Its command line.
+    #[serde(default)]
+    pub command: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Its ports.

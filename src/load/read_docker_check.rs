@@ -5,7 +5,7 @@ use super::fields::{Fields, Value};
 use super::read_check::read_number;
 use super::read_lab::name;
 use super::suggest;
-use super::written::{WrittenCheckKind, WrittenSwarmNode};
+use super::written::{Template, WrittenCheckKind, WrittenSwarmNode};
 use crate::domain::NodeName;
 use toml::Spanned;
 
@@ -25,10 +25,12 @@ pub(super) fn read_engine(value: &Value<'_>, faults: &mut Faults) -> Option<Writ
     let mut fields = Fields::of("an `engine` check", value, faults)?;
     let labels = fields.texts("labels", faults);
     let default_options = fields.flag("default_options", faults).is_some_and(Spanned::into_inner);
+    let options_once = fields.flag("options_once", faults).is_some_and(Spanned::into_inner);
     fields.finish(faults);
     Some(WrittenCheckKind::Engine {
         labels,
         default_options,
+        options_once,
     })
 }
 
@@ -62,10 +64,16 @@ pub(super) fn read_containers(value: &Value<'_>, faults: &mut Faults) -> Option<
     let project = fields.text("project", faults);
     let service = fields.text("service", faults);
     let labels = fields.texts("labels", faults);
+    let image = fields.text("image", faults);
+    let command = fields.texts("command", faults);
+    let linked_as = fields.text("linked_as", faults);
+    let constraints = fields.texts("constraints", faults);
+    let publishes = fields
+        .has("publishes")
+        .then(|| read_number(&mut fields, "publishes", 1..=65_535, faults));
     let state = fields.text("state", faults);
     let count = read_number(&mut fields, "count", 0..=10_000, faults);
     let except_ours = fields.flag("except_ours", faults).is_some_and(Spanned::into_inner);
-    fields.finish(faults);
     if let Some(state) = state
         .as_ref()
         .filter(|state| !STATES.contains(&state.get_ref().as_str()))
@@ -74,15 +82,44 @@ pub(super) fn read_containers(value: &Value<'_>, faults: &mut Faults) -> Option<
         fault.hint = suggest::hint(state.get_ref(), STATES.iter().copied());
         faults.push(fault);
     }
+    refuse_empty(
+        image.iter().chain(&command).chain(&linked_as).chain(&constraints),
+        faults,
+    );
+    if let Some(state) = state
+        .as_ref()
+        .filter(|state| publishes.is_some() && state.get_ref() != "running")
+    {
+        let message = format!("a container that is {} publishes nothing", state.get_ref());
+        faults.push(faults.fault(fields.key_place("publishes"), message));
+    }
+    fields.finish(faults);
     Some(WrittenCheckKind::Containers {
         name,
         project,
         service,
         labels,
+        image,
+        command,
+        linked_as,
+        constraints,
+        publishes: match publishes {
+            Some(port) => Some(port?),
+            None => None,
+        },
         state: state.map(Spanned::into_inner),
         count: count?,
         except_ours,
     })
+}
+
+/// Refuses those of `texts` that are empty, as everything is like them.
+fn refuse_empty<'a>(texts: impl IntoIterator<Item = &'a Template>, faults: &mut Faults) {
+    for text in texts {
+        if text.get_ref().trim().is_empty() {
+            faults.push(faults.fault(text.span(), "an empty text asks for nothing"));
+        }
+    }
 }
 
 /// Reads which images there must be.
@@ -90,13 +127,15 @@ pub(super) fn read_images(value: &Value<'_>, faults: &mut Faults) -> Option<Writ
     let mut fields = Fields::of("an `images` check", value, faults)?;
     let present = fields.texts("present", faults);
     let absent = fields.texts("absent", faults);
-    if present.is_empty() && absent.is_empty() {
+    let like = fields.texts("like", faults);
+    refuse_empty(&like, faults);
+    if present.is_empty() && absent.is_empty() && like.is_empty() {
         faults.push(
             faults
                 .fault(value.span(), "this check asks for nothing")
-                .hint("use `present` or `absent`"),
+                .hint("use `present`, `absent` or `like`"),
         );
     }
     fields.finish(faults);
-    Some(WrittenCheckKind::Images { present, absent })
+    Some(WrittenCheckKind::Images { present, absent, like })
 }

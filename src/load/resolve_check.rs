@@ -80,9 +80,11 @@ impl Resolver<'_> {
             WrittenCheckKind::Engine {
                 labels,
                 default_options,
+                options_once,
             } => CheckKind::Engine {
                 labels: self.texts(labels, scope),
                 default_options: *default_options,
+                options_once: *options_once,
             },
             WrittenCheckKind::Swarm { host, port, nodes } => CheckKind::Swarm(SwarmCheck {
                 host: self.host(host.as_ref(), scope),
@@ -90,9 +92,10 @@ impl Resolver<'_> {
                 nodes: nodes.iter().map(|node| self.swarm_node(node, scope)).collect(),
             }),
             WrittenCheckKind::Containers { .. } => return self.containers(kind, scope),
-            WrittenCheckKind::Images { present, absent } => CheckKind::Images {
+            WrittenCheckKind::Images { present, absent, like } => CheckKind::Images {
                 present: self.texts(present, scope),
                 absent: self.texts(absent, scope),
+                like: self.texts(like, scope),
             },
             WrittenCheckKind::Port { host, port, open } => CheckKind::Port {
                 host: self.host(host.as_ref(), scope),
@@ -149,6 +152,11 @@ impl Resolver<'_> {
             project,
             service,
             labels,
+            image,
+            command,
+            linked_as,
+            constraints,
+            publishes,
             state,
             count,
             except_ours,
@@ -157,10 +165,18 @@ impl Resolver<'_> {
             return None;
         };
         Some(CheckKind::Containers(ContainersCheck {
-            name: name.as_ref().map(|text| self.text(text, scope, Purpose::Plain)),
-            project: project.as_ref().map(|text| self.text(text, scope, Purpose::Plain)),
-            service: service.as_ref().map(|text| self.text(text, scope, Purpose::Plain)),
+            name: self.one_text(name.as_ref(), scope),
+            project: self.one_text(project.as_ref(), scope),
+            service: self.one_text(service.as_ref(), scope),
             labels: self.texts(labels, scope),
+            image: self.one_text(image.as_ref(), scope),
+            command: self.texts(command, scope),
+            linked_as: self.one_text(linked_as.as_ref(), scope),
+            constraints: self.texts(constraints, scope),
+            publishes: match publishes {
+                Some(port) => Some(self.number(port, scope)?),
+                None => None,
+            },
             state: state.clone(),
             count: self.number(count, scope)?,
             except_ours: *except_ours,
@@ -186,6 +202,10 @@ impl Resolver<'_> {
 
     fn host(&mut self, host: Option<&Template>, scope: &Scope) -> Text {
         host.map_or_else(|| Text::literal(LOCAL), |host| self.text(host, scope, Purpose::Plain))
+    }
+
+    fn one_text(&mut self, template: Option<&Template>, scope: &Scope) -> Option<Text> {
+        template.map(|text| self.text(text, scope, Purpose::Plain))
     }
 
     fn texts(&mut self, templates: &[Template], scope: &Scope) -> Vec<Text> {

@@ -47,6 +47,7 @@ pub(super) fn facts(flavour: ComposeFlavour) -> Facts {
         engine_options: EngineOptions {
             source: OptionsSource::DefaultsFile,
             docker_opts: Vec::new(),
+            defaults_unread: false,
             daemon_json: false,
             daemon_json_keys: Vec::new(),
             running: Vec::new(),

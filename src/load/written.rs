@@ -244,6 +244,7 @@ pub(super) enum WrittenCheckKind {
     Engine {
         labels: Vec<Template>,
         default_options: bool,
+        options_once: bool,
     },
     Swarm {
         host: Option<Template>,
@@ -256,6 +257,11 @@ pub(super) enum WrittenCheckKind {
         project: Option<Template>,
         service: Option<Template>,
         labels: Vec<Template>,
+        image: Option<Template>,
+        command: Vec<Template>,
+        linked_as: Option<Template>,
+        constraints: Vec<Template>,
+        publishes: Option<WrittenNumber>,
         state: Option<String>,
         count: WrittenNumber,
         except_ours: bool,
@@ -263,6 +269,7 @@ pub(super) enum WrittenCheckKind {
     Images {
         present: Vec<Template>,
         absent: Vec<Template>,
+        like: Vec<Template>,
     },
     Port {
         host: Option<Template>,

@@ -101,13 +101,19 @@ async fn engine(docker: &Docker) -> Result<EngineSeen, DockerError> {
 }
 
 fn container(seen: ContainerSummary) -> ContainerSeen {
-    let name = seen.names.into_iter().flatten().next().unwrap_or_default();
+    // Beside its own name stand those that containers which link to it have for it, in any order.
+    let names = seen.names.into_iter().flatten();
+    let names = names.map(|name| name.trim_start_matches('/').to_owned());
+    let (aliases, names): (Vec<_>, Vec<_>) = names.partition(|name| name.contains('/'));
     ContainerSeen {
         id: seen.id.unwrap_or_default(),
-        name: name.trim_start_matches('/').to_owned(),
+        name: names.into_iter().next().unwrap_or_default(),
+        aliases,
         image: seen.image.unwrap_or_default(),
         image_id: seen.image_id.unwrap_or_default(),
         state: seen.state.map(|state| state.to_string()).unwrap_or_default(),
+        status: seen.status.unwrap_or_default(),
+        command: seen.command.unwrap_or_default(),
         labels: seen.labels.into_iter().flatten().collect(),
         ports: seen
             .ports

@@ -85,6 +85,7 @@ pub(super) fn engine_options(lines: &FactLines) -> EngineOptions {
     EngineOptions {
         source: options_source(lines),
         docker_opts: lines.all("docker_opts").to_vec(),
+        defaults_unread: lines.has("defaults_unread"),
         daemon_json: lines.has("daemon_json"),
         daemon_json_keys: daemon_json_keys(lines).unwrap_or_default(),
         running: lines.all("running").to_vec(),

@@ -5,8 +5,10 @@ use crate::node::{Look, Transport};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Only looks. Root's part is asked for with `sudo -n`, so that a node without it still has its other facts.
-const SCRIPT: &str = r#"
+// All of it only looks. Root's part is asked for with `sudo -n`, so that a node without it still has its other facts.
+
+/// What the parts stand on.
+const FUNCTIONS: &str = r#"
 export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 say() { printf '%s\t%s\n' "$1" "$(printf '%s' "$2" | tr '\t\n' '  ' | head -c 4096)"; }
 first() { "$@" 2>/dev/null </dev/null | head -n 1; }
@@ -15,7 +17,42 @@ root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n -- "$@"; fi; }
 systemd() { systemctl "$@" 2>/dev/null || root systemctl "$@" 2>/dev/null; }
 # The engine's unit with its drop-ins, lines that go on in the next joined.
 unit() { systemd cat docker.service | sed -e :more -e '/\\$/{N;s/\\\n[[:space:]]*//;b more' -e '}'; }
+"#;
 
+/// Where the engine reads its options, and which it has.
+const OPTIONS: &str = r#"
+say init "$(cat /proc/1/comm 2>/dev/null)"
+if [ -e /etc/init.d/docker ]; then
+    say init_script yes
+    if grep -q '/etc/default/' /etc/init.d/docker; then say init_script_reads_defaults yes; fi
+fi
+if [ -d /run/systemd/system ]; then
+    say unit_path "$(systemd show -p FragmentPath --value docker.service)"
+    unit | sed -n 's/^ExecStart[[:space:]]*=[[:space:]]*\(..*\)/\1/p' | tail -n 1 |
+        while IFS= read -r line; do say unit_exec "$line"; done
+    unit | sed -n 's/^EnvironmentFile[[:space:]]*=[[:space:]]*-\{0,1\}//p' |
+        while IFS= read -r line; do say unit_environment "$line"; done
+fi
+options='/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}DOCKER_OPTS=/p'
+{ root sed -n "$options" /etc/default/docker || sed -n "$options" /etc/default/docker; } 2>/dev/null |
+    while IFS= read -r line; do say docker_opts "$line"; done
+if [ -e /etc/default/docker ] && ! { root test -r /etc/default/docker || test -r /etc/default/docker; } 2>/dev/null; then
+    say defaults_unread yes
+fi
+pid=$(pidof dockerd 2>/dev/null | cut -d' ' -f1)
+if [ -n "$pid" ]; then
+    root cat "/proc/$pid/cmdline" 2>/dev/null | tr '\0' '\n' | while IFS= read -r word; do say running "$word"; done
+fi
+if root test -e /etc/docker/daemon.json 2>/dev/null; then
+    say daemon_json yes
+    root cat /etc/docker/daemon.json 2>/dev/null | head -c 65536 | base64 | tr -d '\n' |
+        { IFS= read -r text || :; printf 'daemon_json_text\t%s\n' "$text"; }
+fi
+:
+"#;
+
+/// Everything else.
+const SCRIPT: &str = r#"
 say user "$(id -un)"
 say uid "$(id -u)"
 say home "$HOME"
@@ -39,18 +76,6 @@ done
 say private_address "$came_in_by"
 say arch "$(uname -m)"
 say kernel "$(uname -r)"
-say init "$(cat /proc/1/comm 2>/dev/null)"
-if [ -e /etc/init.d/docker ]; then
-    say init_script yes
-    if grep -q '/etc/default/' /etc/init.d/docker; then say init_script_reads_defaults yes; fi
-fi
-if [ -d /run/systemd/system ]; then
-    say unit_path "$(systemd show -p FragmentPath --value docker.service)"
-    unit | sed -n 's/^ExecStart[[:space:]]*=[[:space:]]*\(..*\)/\1/p' | tail -n 1 |
-        while IFS= read -r line; do say unit_exec "$line"; done
-    unit | sed -n 's/^EnvironmentFile[[:space:]]*=[[:space:]]*-\{0,1\}//p' |
-        while IFS= read -r line; do say unit_environment "$line"; done
-fi
 say docker "$(first docker --version)"
 say compose "$(first docker-compose version --short)"
 say compose_plugin "$(first docker compose version --short)"
@@ -59,18 +84,6 @@ say tree "$(first tree --version)"
 say curl "$(first curl --version)"
 say docker_host "$(first "${SHELL:-/bin/sh}" -lc 'printf %s "$DOCKER_HOST"')"
 say free_disk "$(df -Pk /var/lib/docker 2>/dev/null | awk 'NR == 2 { print $4 }')"
-options='/^[[:space:]]*\(export[[:space:]]\{1,\}\)\{0,1\}DOCKER_OPTS=/p'
-{ root sed -n "$options" /etc/default/docker || sed -n "$options" /etc/default/docker; } 2>/dev/null |
-    while IFS= read -r line; do say docker_opts "$line"; done
-pid=$(pidof dockerd 2>/dev/null | cut -d' ' -f1)
-if [ -n "$pid" ]; then
-    root cat "/proc/$pid/cmdline" 2>/dev/null | tr '\0' '\n' | while IFS= read -r word; do say running "$word"; done
-fi
-if root test -e /etc/docker/daemon.json 2>/dev/null; then
-    say daemon_json yes
-    root cat /etc/docker/daemon.json 2>/dev/null | head -c 65536 | base64 | tr -d '\n' |
-        { IFS= read -r text || :; printf 'daemon_json_text\t%s\n' "$text"; }
-fi
 if root true 2>/dev/null; then
     say may_list_instances yes
     root ls -1 /var/lib/labctl 2>/dev/null | while IFS= read -r name; do say instance "$name"; done
@@ -86,9 +99,18 @@ const PATIENCE: Duration = Duration::from_secs(45);
 pub(super) struct FactLines(BTreeMap<String, Vec<String>>);
 
 impl FactLines {
-    /// Runs the script on the node.
+    /// Runs the whole script on the node that others call `private_ip`.
     pub(super) async fn gather(transport: &dyn Transport, private_ip: &str) -> Result<Self, ProbeError> {
-        let command = Command::Argv(["sh", "-c", SCRIPT, "sh", private_ip].map(str::to_owned).to_vec());
+        Self::ask(transport, &[FUNCTIONS, OPTIONS, SCRIPT].concat(), private_ip).await
+    }
+
+    /// Asks for the engine's options alone: the versions of programs take their time.
+    pub(super) async fn gather_options(transport: &dyn Transport) -> Result<Self, ProbeError> {
+        Self::ask(transport, &[FUNCTIONS, OPTIONS].concat(), "").await
+    }
+
+    async fn ask(transport: &dyn Transport, script: &str, argument: &str) -> Result<Self, ProbeError> {
+        let command = Command::Argv(["sh", "-c", script, "sh", argument].map(str::to_owned).to_vec());
         let look = Look {
             command,
             as_root: false,

@@ -27,7 +27,7 @@ pub async fn observe(transport: &dyn Transport, probe: &Probe) -> Result<Observa
             timeout,
         } => command::observe_command(transport, command, *as_root, *timeout).await,
         Probe::EngineOptions => {
-            let lines = FactLines::gather(transport, "").await?;
+            let lines = FactLines::gather_options(transport).await?;
             Ok(Observation::EngineOptions(facts::engine_options(&lines)))
         }
         Probe::Engine { at }

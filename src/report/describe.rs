@@ -64,10 +64,11 @@ pub fn describe_check_kind(kind: &CheckKind) -> String {
         CheckKind::Engine {
             labels,
             default_options,
-        } => describe_engine(labels, *default_options),
+            options_once,
+        } => describe_engine(labels, *default_options, *options_once),
         CheckKind::Swarm(swarm) => describe_swarm(swarm),
         CheckKind::Containers(containers) => describe_containers(containers),
-        CheckKind::Images { present, absent } => describe_images(present, absent),
+        CheckKind::Images { present, absent, like } => describe_images(present, absent, like),
         CheckKind::Port { host, port, open: true } => format!("{host}:{port} accepts connections"),
         CheckKind::Port {
             host,
@@ -90,8 +91,8 @@ pub(crate) fn subject(kind: &CheckKind) -> String {
         CheckKind::Engine { .. } => "the Docker Engine".to_owned(),
         CheckKind::Swarm(swarm) => format!("the Swarm manager on {}:{}", swarm.host, swarm.port),
         CheckKind::Containers(containers) => containers_meant(containers, 2),
-        CheckKind::Images { present, absent } => {
-            let names: Vec<String> = present.iter().chain(absent).map(Text::to_string).collect();
+        CheckKind::Images { present, absent, like } => {
+            let names: Vec<String> = present.iter().chain(absent).chain(like).map(Text::to_string).collect();
             format!("image {}", names.join(", "))
         }
         CheckKind::Port { host, port, .. } => format!("{host}:{port}"),
@@ -117,8 +118,11 @@ fn describe_http(http: &HttpCheck) -> String {
     parts.join(", ")
 }
 
-fn describe_engine(labels: &[Text], default_options: bool) -> String {
+fn describe_engine(labels: &[Text], default_options: bool, options_once: bool) -> String {
     let mut parts = Vec::new();
+    if options_once {
+        parts.push("has its options on one line".to_owned());
+    }
     if default_options {
         parts.push("runs with the options it was installed with".to_owned());
     }
@@ -159,6 +163,21 @@ fn containers_meant(check: &ContainersCheck, count: usize) -> String {
     if !check.labels.is_empty() {
         text.push_str(&format!(" labelled {}", joined(&check.labels)));
     }
+    if let Some(image) = &check.image {
+        text.push_str(&format!(" of an image like {image}"));
+    }
+    if !check.command.is_empty() {
+        text.push_str(&format!(" with {} in the command", all_quoted(&check.command)));
+    }
+    if !check.constraints.is_empty() {
+        text.push_str(&format!(" constrained to {}", joined(&check.constraints)));
+    }
+    if let Some(alias) = &check.linked_as {
+        text.push_str(&format!(" linked to as {alias}"));
+    }
+    if let Some(port) = check.publishes {
+        text.push_str(&format!(" publishing port {port}"));
+    }
     if check.except_ours {
         text.push_str(" besides the lab's own");
     }
@@ -180,14 +199,18 @@ fn describe_containers(check: &ContainersCheck) -> String {
     }
 }
 
-fn describe_images(present: &[Text], absent: &[Text]) -> String {
+fn describe_images(present: &[Text], absent: &[Text], like: &[Text]) -> String {
     let named = |images: &[Text], verb: &str| match images {
         [] => None,
         [one] => Some(format!("image {one} is {verb}")),
         several => Some(format!("images {} are {verb}", joined(several))),
     };
-    let parts = [named(present, "there"), named(absent, "not there")];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let mut parts: Vec<String> = [named(present, "there"), named(absent, "not there")]
+        .into_iter()
+        .flatten()
+        .collect();
+    parts.extend(like.iter().map(|pattern| format!("an image like {pattern} is there")));
+    parts.join(", ")
 }
 
 fn push_match(parts: &mut Vec<String>, what: &str, wanted: &TextMatch) {
@@ -248,13 +271,11 @@ mod tests {
 
     fn containers(count: usize, state: Option<&str>) -> CheckKind {
         CheckKind::Containers(ContainersCheck {
-            name: None,
             project: Some(text("dockchat")),
             service: Some(text("web")),
-            labels: Vec::new(),
             state: state.map(str::to_owned),
             count,
-            except_ours: false,
+            ..ContainersCheck::default()
         })
     }
 
@@ -319,6 +340,7 @@ mod tests {
                 CheckKind::Engine {
                     labels: vec![text("environment=staging")],
                     default_options: false,
+                    options_once: false,
                 },
                 "the Docker Engine has the label environment=staging",
             ),
@@ -334,8 +356,9 @@ mod tests {
                 CheckKind::Images {
                     present: vec![text("dockchat_web")],
                     absent: vec![text("old")],
+                    like: vec![text("*/dockchat:v1")],
                 },
-                "image dockchat_web is there, image old is not there",
+                "image dockchat_web is there, image old is not there, an image like */dockchat:v1 is there",
             ),
             (
                 CheckKind::Port {

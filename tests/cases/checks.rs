@@ -126,13 +126,10 @@ async fn a_check_looks_where_it_is_told_to() {
 
 pub fn containers(count: usize) -> CheckKind {
     CheckKind::Containers(ContainersCheck {
-        name: None,
         project: Some(text("web")),
-        service: None,
-        labels: Vec::new(),
         state: Some("running".to_owned()),
         count,
-        except_ours: false,
+        ..ContainersCheck::default()
     })
 }
 
@@ -173,6 +170,7 @@ async fn verify_changes_nothing_whatever_it_looks_at() {
     let images = CheckKind::Images {
         present: vec![text("web")],
         absent: vec![text("mongo:3.6")],
+        like: vec![text("w*:latest")],
     };
     let mut verifying = task("one", &[], vec![]);
     let kinds = [
@@ -232,6 +230,7 @@ async fn an_engine_that_is_down_says_nothing_of_its_containers() {
     let answers = CheckKind::Engine {
         labels: Vec::new(),
         default_options: false,
+        options_once: false,
     };
     let ran = stage.run(&plan(vec![look("engine", "node-0", check(answers))])).await;
     assert_eq!(ran.outcome("engine@node-0"), Outcome::FailedCheck);

@@ -19,6 +19,7 @@ fn provides(image: &str, upstream: Option<&str>, stand_in: Option<&str>) -> Writ
         .expects(check(CheckKind::Images {
             present,
             absent: Vec::new(),
+            like: Vec::new(),
         }))
 }
 

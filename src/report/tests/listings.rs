@@ -211,6 +211,7 @@ fn facts() -> Facts {
         engine_options: EngineOptions {
             source: OptionsSource::DefaultsFile,
             docker_opts: vec![],
+            defaults_unread: false,
             daemon_json: true,
             daemon_json_keys: vec!["dns".into()],
             running: vec![],

@@ -92,13 +92,9 @@ fn prerequisites() -> Vec<PlannedStep> {
             Action::Wait,
         );
         idle.checks = vec![check(CheckKind::Containers(ContainersCheck {
-            name: None,
-            project: None,
-            service: None,
-            labels: Vec::new(),
             state: Some("running".to_owned()),
-            count: 0,
             except_ours: true,
+            ..ContainersCheck::default()
         }))];
         idle.checks[0].hint =
             Some("Stop them yourself, or let `labctl run lab2 --reset-nodes` remove them.".to_owned());
@@ -149,6 +145,7 @@ fn task1() -> Vec<PlannedStep> {
     build.checks.push(check(CheckKind::Images {
         present: vec![text("dockchat_web")],
         absent: Vec::new(),
+        like: Vec::new(),
     }));
     let mut up = step(
         TASK1,
