@@ -4,10 +4,8 @@ use super::login::Login;
 use super::output::StepOutput;
 use super::provide::Wanted;
 use super::shared::Shared;
-use crate::domain::{
-    Action, Command, CommandText, Ending, FileText, MissingValue, PlannedStep, Text, Undo, Values, login_words,
-};
-use crate::node::{ExecId, ExecRequest, FileWrite, NodeError, NodeErrorKind, Transport};
+use crate::domain::{Action, Command, CommandText, Ending, MissingValue, PlannedStep, Text, Undo, Values, login_words};
+use crate::node::{ExecId, ExecRequest, NodeError, NodeErrorKind, Transport};
 use secrecy::SecretString;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -198,38 +196,5 @@ impl Scene<'_> {
         owed.into_iter()
             .flatten()
             .any(|undo| matches!(undo, Undo::RemoveDirectory { path: made } if made == path))
-    }
-
-    async fn write(&self, files: &[FileText], output: &mut StepOutput) -> Result<Ending, Ending> {
-        let mut filled = Vec::new();
-        for file in files {
-            filled.push((
-                file.path.fill(&self.values)?,
-                file.content.fill(&self.values)?,
-                file.mode,
-            ));
-        }
-        let mut parents: Vec<&str> = filled
-            .iter()
-            .filter_map(|(path, ..)| Some(path.rsplit_once('/')?.0))
-            .collect();
-        parents.sort_unstable();
-        parents.dedup();
-        parents.retain(|parent| !parent.is_empty());
-        let words: Vec<&str> = ["mkdir", "-p", "--"].into_iter().chain(parents).collect();
-        self.assist("mkdir", &words, output).await?;
-        for (path, content, mode) in filled {
-            let size = content.len();
-            let write = FileWrite {
-                path: path.clone(),
-                content: content.into_bytes(),
-                mode,
-                as_root: self.step.as_root,
-            };
-            self.go_on()?;
-            self.transport.write_file(&write).await?;
-            output.say(&format!("{path} ({size} bytes)"));
-        }
-        Ok(Ending::Exited { code: 0 })
     }
 }

@@ -28,6 +28,7 @@ mod undo;
 mod undo_files;
 mod undo_options;
 mod undo_steps;
+mod write;
 
 pub use dispatcher::{RunError, RunSummary, carry_out};
 pub use engine::EngineFault;

@@ -30,3 +30,4 @@ mod stage;
 mod undo;
 mod values;
 mod verify;
+mod write;
