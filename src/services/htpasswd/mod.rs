@@ -4,8 +4,8 @@
 //! is written. It is in no argument, no log and no error.
 //!
 //! The hash is bcrypt, the only one that Docker's registry takes, with the least cost that is in use (5, what Apache's own
-//! `htpasswd` takes where nothing is said). A registry checks the password with every request, and a push makes a
-//! hundred of them: 5 takes it 2 milliseconds each, 10 a tenth of a second. What a high cost is good for, guessing
+//! `htpasswd` takes where nothing is said). A registry checks the password with every request, and a push makes
+//! dozens of them: 5 takes it some 2 milliseconds each, 10 would take 32 times that. What a high cost is good for, guessing
 //! passwords from a stolen file, is nothing against a generated one, and the file is its owner's alone.
 
 mod options;
