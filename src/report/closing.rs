@@ -9,7 +9,7 @@ use super::tally::{CleanupTally, Tally};
 use crate::domain::{Counts, NodeName, Plan, Verb, shell_quoted};
 use std::collections::BTreeSet;
 
-const INDENT: usize = 2;
+pub(crate) const INDENT: usize = 2;
 
 /// Returns everything that is shown after the last step.
 pub(crate) fn closing_lines(story: &Story, style: Style) -> Vec<Line> {
@@ -135,7 +135,7 @@ fn total_lines(story: &Story, end: &End, style: Style) -> Vec<Line> {
 }
 
 /// Joins `words` in one line where it fits, else gives each a line of its own.
-fn joined_or_listed(words: &[(Ink, String)], end: &str, style: Style) -> Vec<Line> {
+pub(crate) fn joined_or_listed(words: &[(Ink, String)], end: &str, style: Style) -> Vec<Line> {
     let columns: usize = words.iter().map(|(_, word)| super::layout::columns(word) + 2).sum();
     if style
         .width
@@ -250,11 +250,8 @@ fn next_lines(story: &Story, style: Style) -> Vec<Line> {
             }
             commands.push(("labctl cleanup".to_owned(), "puts the nodes back"));
         }
-        Verb::Verify => {
-            if let Some(step) = failed {
-                commands.push((format!("labctl verify {}", step.task), "looks at that task again"));
-            }
-        }
+        // Its findings say what to do next.
+        Verb::Verify => {}
         Verb::Cleanup if stopped => commands.push(("labctl cleanup".to_owned(), "goes on")),
         // What is left is told with this command already; a node that did not answer is not.
         Verb::Cleanup if failed.is_some() && story.cleanup.ours.is_empty() && story.cleanup.failed.is_empty() => {

@@ -65,7 +65,8 @@ fn problem(ended: &Ended, no_check_failed: bool) -> Option<String> {
 }
 
 impl Judged {
-    fn holds(&self) -> bool {
+    /// Says whether the check was looked at and holds.
+    pub(crate) fn holds(&self) -> bool {
         self.verdict.as_ref().is_some_and(|verdict| verdict.holds)
     }
 }
@@ -176,7 +177,8 @@ fn hints(ended: &Ended) -> Vec<String> {
     hints
 }
 
-fn shortened(value: &str) -> String {
+/// Cuts a `value` of many lines.
+pub(crate) fn shortened(value: &str) -> String {
     let lines: Vec<&str> = value.lines().collect();
     match lines.get(VALUE_LINES..) {
         Some(rest) if !rest.is_empty() => {

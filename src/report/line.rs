@@ -5,7 +5,7 @@ use super::sanitise::sanitised_line;
 use super::style::{Ink, Style};
 
 /// The columns a line uses at most for what stands at its right end: on a wide terminal the eye must still find it.
-const READABLE: usize = 100;
+pub(crate) const READABLE: usize = 100;
 
 /// A line of inked text. What comes in is cleaned here, so that nothing else can reach the screen.
 #[derive(Debug, Clone, Default, PartialEq)]

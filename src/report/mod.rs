@@ -20,6 +20,7 @@ mod tail;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 pub use describe::{describe_check, describe_check_kind};
 pub use json::JsonReporter;
@@ -27,7 +28,7 @@ pub use layout::{duration_for_people, size_for_people};
 pub use listing::{
     FoundOnNode, ImageRow, InventoryRow, LabRow, LabView, LoadEnd, LoadedImage, LoadedRow, PlaygroundRow, SecretView,
     StatusView, TaskView, VariableView, cleanup_listing, images_listing, inventory_check_listing, lab_listing,
-    labs_listing, loaded_listing, plan_listing, playground_listing, status_listing, verify_listing,
+    labs_listing, loaded_listing, plan_listing, playground_listing, status_listing,
 };
 pub use plain::{PlainOptions, PlainReporter, Verbosity};
 pub use reporter::{FanOut, Reporter};

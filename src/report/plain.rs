@@ -7,7 +7,8 @@ use super::line::{Line, paragraph, show_lines};
 use super::outcome::complaint;
 use super::story::{Ended, Happening, Story};
 use super::style::{Ink, Style};
-use crate::domain::{Action, Notice, PlannedStep, StepKey, TaskId, Work};
+use super::verify::verify_lines;
+use crate::domain::{Action, Notice, PlannedStep, StepKey, TaskId, Verb, Work};
 use std::io::Write;
 use std::time::Instant;
 
@@ -147,7 +148,9 @@ impl<W: Write + Send> Reporter for PlainReporter<W> {
                 self.write(&[undone_line(&step, &undo, self.story.node_columns())]);
             }
             Some(Happening::Finished) => {
-                let lines = if self.is(Verbosity::Quiet) {
+                let lines = if self.story.verb() == Verb::Verify {
+                    verify_lines(&self.story, self.options.verbosity, self.options.style)
+                } else if self.is(Verbosity::Quiet) {
                     brief_closing_lines(&self.story, self.options.style)
                 } else {
                     closing_lines(&self.story, self.options.style)

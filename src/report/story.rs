@@ -21,6 +21,8 @@ pub(crate) struct Story {
     pub(crate) cleanup: CleanupTally,
     /// What is wrong, of all that was looked at.
     pub(crate) findings: Vec<Finding>,
+    /// The checks of a verify that have ended: they are shown in order when all have.
+    pub(crate) ended: BTreeMap<StepKey, Ended>,
     /// The first step that did not pass.
     pub(crate) first_failed: Option<Arc<PlannedStep>>,
     pub(crate) began: Option<(Timestamp, Instant)>,
@@ -65,7 +67,7 @@ pub(crate) struct Judged {
 }
 
 /// A step that has ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ended {
     pub(crate) step: Arc<PlannedStep>,
     pub(crate) outcome: Outcome,
@@ -125,7 +127,7 @@ impl Story {
             EventKind::StepStarted { step, .. } => {
                 let step = self.step(step)?;
                 self.running.push(Running::new(Arc::clone(&step), now));
-                Some(Happening::StepBegan(step))
+                (self.verb() != Verb::Verify).then_some(Happening::StepBegan(step))
             }
             EventKind::ChecksStarted { step } => {
                 self.running_mut(step)?.checking_since = Some(now);
@@ -253,6 +255,10 @@ impl Story {
             tail,
             lines,
         };
+        if self.verb() == Verb::Verify {
+            self.ended.insert(key.clone(), ended);
+            return None;
+        }
         Some(Happening::StepEnded(Box::new(ended), rest))
     }
 
@@ -261,7 +267,7 @@ impl Story {
     }
 
     /// Returns the planned step; a step that the plan does not have is not told of.
-    fn step(&self, key: &StepKey) -> Option<Arc<PlannedStep>> {
+    pub(crate) fn step(&self, key: &StepKey) -> Option<Arc<PlannedStep>> {
         self.steps.get(key).cloned()
     }
 

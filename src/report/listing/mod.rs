@@ -13,5 +13,5 @@ pub use inventory::{FoundOnNode, InventoryRow, inventory_check_listing};
 pub use labs::{LabRow, LabView, SecretView, TaskView, VariableView, lab_listing, labs_listing};
 pub use plan::plan_listing;
 pub use playground::{PlaygroundRow, playground_listing};
-pub use run::{cleanup_listing, verify_listing};
+pub use run::cleanup_listing;
 pub use status::{StatusView, status_listing};

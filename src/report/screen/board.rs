@@ -5,6 +5,7 @@ use super::super::layout::{clock_for_people, columns, deadline_for_people};
 use super::super::line::Line;
 use super::super::story::{Running, Story, Waiting};
 use super::super::style::{Ink, Style};
+use crate::domain::Verb;
 use std::time::{Duration, Instant};
 
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
@@ -23,6 +24,9 @@ pub(crate) struct Canvas {
 pub(crate) fn board_lines(story: &Story, canvas: Canvas) -> Vec<Line> {
     if story.end.is_some() || story.began.is_none() {
         return Vec::new();
+    }
+    if story.verb() == Verb::Verify {
+        return vec![footer(story, canvas)];
     }
     let rows = canvas.rows.saturating_sub(1).max(1);
     let mut blocks: Vec<Vec<Line>> = story.running.iter().map(|step| block(story, step, canvas)).collect();
@@ -117,8 +121,12 @@ fn footer(story: &Story, canvas: Canvas) -> Line {
     let elapsed = story
         .began
         .map_or(Duration::ZERO, |(_, began)| canvas.now.saturating_duration_since(began));
+    let what = match story.verb() {
+        Verb::Verify => "checks",
+        Verb::Run | Verb::Cleanup => "steps",
+    };
     let text = format!(
-        "  {} of {} steps · {}",
+        "  {} of {} {what} · {}",
         story.tally.ended(),
         story.planned(),
         clock_for_people(elapsed)

@@ -4,12 +4,13 @@ use super::super::Reporter;
 use super::super::closing::closing_lines;
 use super::super::ended::{ended_details, ended_line};
 use super::super::line::Line;
-use super::super::plain::{heading_lines, told_lines, undone_line};
+use super::super::plain::{Verbosity, heading_lines, told_lines, undone_line};
 use super::super::story::{Happening, Story};
 use super::super::style::Style;
+use super::super::verify::verify_lines;
 use super::board::{Canvas, board_lines};
 use super::terminal::{SizeSource, Terminal, TerminalSize};
-use crate::domain::{Notice, PlannedStep, TaskId};
+use crate::domain::{Notice, PlannedStep, TaskId, Verb};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::fmt;
 use std::io::Write;
@@ -119,11 +120,18 @@ impl ScreenReporter {
             Happening::Told(text) => self.print(&told_lines(text, self.style())),
             Happening::Undone(step, undo) => self.print(&[undone_line(step, undo, columns)]),
             Happening::Finished => {
-                let lines = closing_lines(&locked(&self.story), self.style());
+                let lines = ended_run_lines(&locked(&self.story), self.style());
                 self.print(&lines);
             }
             Happening::Began | Happening::Output(..) => {}
         }
+    }
+}
+
+fn ended_run_lines(story: &Story, style: Style) -> Vec<Line> {
+    match story.verb() {
+        Verb::Verify => verify_lines(story, Verbosity::Normal, style),
+        Verb::Run | Verb::Cleanup => closing_lines(story, style),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::domain::{
 use crate::report::{
     FoundOnNode, ImageRow, InventoryRow, LabRow, LabView, LoadEnd, LoadedImage, LoadedRow, PlaygroundRow, SecretView,
     StatusView, Style, TaskView, VariableView, cleanup_listing, images_listing, inventory_check_listing, lab_listing,
-    labs_listing, loaded_listing, plan_listing, playground_listing, status_listing, verify_listing,
+    labs_listing, loaded_listing, plan_listing, playground_listing, status_listing,
 };
 
 const NARROW: Style = Style {
@@ -127,11 +127,6 @@ fn a_status_says_what_is_done_owed_and_next() {
     insta::assert_snapshot!(status(&with_debts(events(bad_run())), TERMINAL));
     insta::assert_snapshot!(status(&with_debts(events(good_run())), TERMINAL));
     insta::assert_snapshot!(status(&State::default(), NARROW));
-}
-
-#[test]
-fn a_verify_is_a_checklist() {
-    insta::assert_snapshot!(verify_listing(&events(bad_run()), &TERMINAL));
 }
 
 #[test]

@@ -7,3 +7,4 @@ mod plans;
 mod screen;
 mod script;
 mod terminal;
+mod verify;

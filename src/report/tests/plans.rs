@@ -35,7 +35,7 @@ pub(super) fn check(kind: CheckKind) -> Check {
     }
 }
 
-fn step(task: (&str, &str), id: &str, on: &str, title: &str, action: Action) -> PlannedStep {
+pub(super) fn step(task: (&str, &str), id: &str, on: &str, title: &str, action: Action) -> PlannedStep {
     PlannedStep {
         key: key(id, on),
         task: TaskId::new(task.0).unwrap(),

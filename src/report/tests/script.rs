@@ -2,8 +2,8 @@
 
 use super::plans::{cleanup_plan, key, node, plan};
 use crate::domain::{
-    Counts, Difference, Event, EventKind, FileBefore, Notice, Outcome, OutputRecord, Plan, RunId, SkipReason, StepKey,
-    Stream, Undo, Verb, Verdict,
+    Counts, Difference, Event, EventKind, FileBefore, Finding, Notice, Outcome, OutputRecord, Plan, RunId, Silent,
+    SkipReason, StepKey, Stream, Undo, Verb, Verdict,
 };
 use std::time::Duration;
 
@@ -82,6 +82,22 @@ impl Script {
             attempts: 1,
             took: Duration::from_millis(20),
         });
+    }
+
+    /// Judges the only check of a step at which somebody was `silent`.
+    pub(super) fn judge_silent(&mut self, step: &str, on: &str, verdict: Option<Verdict>, silent: Option<Silent>) {
+        self.event(EventKind::CheckJudged {
+            step: key(step, on),
+            check: 0,
+            verdict,
+            silent,
+            attempts: 1,
+            took: Duration::from_millis(20),
+        });
+    }
+
+    pub(super) fn found(&mut self, findings: Vec<Finding>) {
+        self.event(EventKind::CausesFound { findings });
     }
 
     pub(super) fn end(&mut self, step: &str, on: &str, outcome: Outcome, millis: u64) {
