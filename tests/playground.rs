@@ -27,7 +27,7 @@ fn has_engine() -> bool {
 /// A playground of its own, removed at the end even when a test fails.
 struct TestPlayground {
     playground: Playground,
-    _state: tempfile::TempDir,
+    state: tempfile::TempDir,
 }
 
 impl TestPlayground {
@@ -35,7 +35,7 @@ impl TestPlayground {
         let state = tempfile::tempdir().unwrap();
         Self {
             playground: Playground::new(state.path().join("playground")),
-            _state: state,
+            state,
         }
     }
 
@@ -153,6 +153,71 @@ async fn a_playground_comes_up_heals_and_goes_without_a_trace() {
     let mut seen = Vec::new();
     test.playground.down(&mut |progress| seen.push(progress)).await.unwrap();
     assert_eq!(seen, [], "a second `down` has nothing to do");
+}
+
+#[tokio::test]
+async fn an_image_that_was_not_handed_over_is_made_up_for_but_not_where_a_lab_is_open() {
+    if !has_engine() {
+        return;
+    }
+    let test = TestPlayground::new();
+    let (status, _) = test.up().await.unwrap();
+    let nodes = status.inventory().nodes;
+    // As where `playground up` was interrupted just before the end.
+    let forget = "docker rmi debian:bookworm >/dev/null";
+    ssh_to(&nodes[0], forget);
+    ssh_to(
+        &nodes[1],
+        &format!("{forget}; sudo mkdir -p /var/lib/labctl/hello-1a2b3c4d"),
+    );
+    let (_, seen) = test.up().await.unwrap();
+    assert_eq!(told_of_images(&seen), ["node-1 kept back", "node-0 handed over"]);
+    ssh_to(&nodes[1], "sudo rm -r /var/lib/labctl");
+    let (_, seen) = test.up().await.unwrap();
+    assert_eq!(told_of_images(&seen), ["node-1 handed over"]);
+
+    ssh_to(&nodes[0], forget);
+    let lab = test.state.path().join("hello.toml");
+    std::fs::write(&lab, NEEDS_DEBIAN).unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_labctl"))
+        .args(["run", "--state-dir"])
+        .args([test.state.path(), &lab])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{said}");
+    assert!(said.contains("node-0 has image debian:bookworm"), "{said}");
+}
+
+/// A lab with one step, for which the image must be there.
+const NEEDS_DEBIAN: &str = r#"
+[lab]
+format = 1
+id = "hello"
+title = "Look for an image"
+summary = "Looks for the image that labs build on."
+nodes = ["node-0"]
+
+[[task]]
+id = "look"
+title = "Look"
+on = "node-0"
+
+[[task.step]]
+id = "look"
+title = "Look for the image"
+run = ["docker", "image", "inspect", "debian:bookworm"]
+undo = []
+expect = [{ exit = 0 }]
+"#;
+
+fn told_of_images(seen: &[Progress]) -> Vec<String> {
+    let told = seen.iter().filter_map(|progress| match progress {
+        Progress::KeptBack { node, .. } => Some(format!("{node} kept back")),
+        Progress::HandedOver { node, .. } => Some(format!("{node} handed over")),
+        _ => None,
+    });
+    told.collect()
 }
 
 #[tokio::test]

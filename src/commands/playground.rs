@@ -72,23 +72,32 @@ pub(super) async fn running(session: &Session) -> Option<Inventory> {
     status.is_up().then(|| status.inventory())
 }
 
-/// Returns the playground's inventory; where it is not up, starts it after saying so, or refuses where `start` is false.
+/// Returns the playground's inventory; where it is not up, starts it after saying so, or refuses where `start` is false. With
+/// `start`, what an interrupted start left out is there afterwards, too.
 pub(super) async fn bring_up(session: &Session, start: bool) -> Result<Inventory, Failure> {
     let playground = Playground::new(session.playground_directory());
     let status = playground.status().await;
-    if let Ok(status) = &status
-        && status.is_up()
-    {
-        return Ok(status.inventory());
-    }
-    if !start {
-        return Err(
+    match status {
+        Ok(status) if status.is_up() && !start => Ok(status.inventory()),
+        _ if !start => Err(
             Failure::usage("no inventory is given, no lab instance is open, and no playground is up")
                 .hint("name the machines with --inventory, or run `labctl playground up`"),
-        );
+        ),
+        // Whoever started it may have been interrupted: what is missing is made up for, and where nothing is, nothing is said.
+        Ok(status) if status.is_up() => {
+            let mut tell = |progress: Progress| match progress {
+                Progress::NodeReady { .. } | Progress::ImageOutput { .. } => {}
+                progress => session.tell(&sentence(&progress)),
+            };
+            let whole = playground.up(WantedNodes::default(), &mut tell).await;
+            Ok(whole.map_err(failure)?.inventory())
+        }
+        _ => {
+            session
+                .tell("No inventory is given: using the playground, three nodes on this machine, and starting it now.");
+            Ok(up(session, &playground, WantedNodes::default()).await?.inventory())
+        }
     }
-    session.tell("No inventory is given: using the playground, three nodes on this machine, and starting it now.");
-    Ok(up(session, &playground, WantedNodes::default()).await?.inventory())
 }
 
 /// Returns what `--init` and `--suite` said.
@@ -237,6 +246,9 @@ fn sentence(progress: &Progress) -> String {
         Progress::NodeStarted { node } => format!("started {node}"),
         Progress::NodeReady { node, engine } => format!("{node} is ready, Docker Engine {engine}"),
         Progress::HandingOver { image, nodes } => format!("handing image {image} to {}", nodes.join(", ")),
+        Progress::KeptBack { image, node } => format!(
+            "{node} has no image {image} and gets none while a lab is open there; after `labctl cleanup`, `labctl playground up` hands it over"
+        ),
         Progress::HandedOver { image, node } => format!("{node} has image {image}"),
         Progress::NodeRemoved { node } => format!("removed {node}"),
         Progress::NetworkRemoved => "removed the network".to_owned(),

@@ -19,20 +19,28 @@ pub(super) struct Receiver {
     pub(super) container: String,
 }
 
-/// Returns those of `receivers` whose engine does not have `image`.
+/// Tells whether the engine lacks an image, and if so, whether a lab is open on the node, whose notes are there then.
+const LOOK: &str = r#"docker image inspect "$0" >/dev/null 2>&1 && exit 0; [ -d /var/lib/labctl ] && exit 3; exit 4"#;
+const LAB_IS_OPEN: i64 = 3;
+
+/// Returns those of `receivers` whose engine does not have `image`. A node on which a lab is open is left as it is: what
+/// came after the lab's beginning would go at its cleanup.
 pub(super) async fn lacking(
     engine: &Engine,
     image: &str,
     receivers: Vec<Receiver>,
+    listener: &Listener<'_>,
 ) -> Result<Vec<Receiver>, PlaygroundError> {
     let looks = receivers.into_iter().map(|receiver| async move {
-        let looked = run_in(
-            &engine.docker,
-            &receiver.container,
-            &["docker", "image", "inspect", image],
-        )
-        .await;
+        let looked = run_in(&engine.docker, &receiver.container, &["sh", "-c", LOOK, image]).await;
         let looked = looked.map_err(PlaygroundError::engine(format!("look into {}", receiver.node)))?;
+        if looked.code == LAB_IS_OPEN {
+            listener.tell(Progress::KeptBack {
+                image: image.to_owned(),
+                node: receiver.node,
+            });
+            return Ok(None);
+        }
         Ok((looked.code != 0).then_some(receiver))
     });
     Ok(try_join_all(looks).await?.into_iter().flatten().collect())

@@ -224,7 +224,7 @@ impl Playground {
         receivers: Vec<Receiver>,
         listener: &Listener<'_>,
     ) -> Result<(), PlaygroundError> {
-        let lacking = lacking(engine, image::DEBIAN, receivers).await?;
+        let lacking = lacking(engine, image::DEBIAN, receivers, listener).await?;
         if lacking.is_empty() {
             return Ok(());
         }

@@ -63,6 +63,13 @@ pub enum Progress {
         /// The node's name.
         node: String,
     },
+    /// A node lacks the image, and does not get it while a lab is open there.
+    KeptBack {
+        /// The image's name.
+        image: String,
+        /// The node's name.
+        node: String,
+    },
     /// A node's container and its volumes were removed.
     NodeRemoved {
         /// The node's name, or the container's where it is no longer known.
