@@ -31,6 +31,7 @@ fn look(task: (&str, &str), id: &str, on: &str, title: &str, check: Check) -> Pl
 fn engine() -> CheckKind {
     CheckKind::Engine {
         labels: vec![text("environment=staging")],
+        options_once: false,
         default_options: false,
     }
 }
