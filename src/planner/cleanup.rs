@@ -70,9 +70,18 @@ fn keep_records_until_read(steps: &mut [PlannedStep]) {
             }
         }
     }
+    let read: Vec<NodeName> = readers.keys().cloned().collect();
+    // A comparison asks for those records as well. Nodes that have records for each other cannot both be last.
+    let comparisons = steps.iter().filter(|step| step.work == Work::CompareBaseline);
+    let comparisons: Vec<StepKey> = comparisons.map(|step| step.key.clone()).collect();
     for step in steps.iter_mut().filter(|step| step.work == Work::CompareBaseline) {
         let mut readers = readers.remove(&step.key.node).unwrap_or_default();
-        readers.retain(|reader| !step.after.contains(reader));
+        let only_read = comparisons.iter().filter(|other| !read.contains(&other.node));
+        let asking: Vec<StepKey> = only_read
+            .filter(|other| readers.iter().any(|reader| reader.node == other.node))
+            .cloned()
+            .collect();
+        readers.extend(asking);
         readers.dedup();
         step.after.append(&mut readers);
     }

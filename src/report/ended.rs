@@ -11,6 +11,8 @@ use crate::domain::{Action, Outcome, PlannedStep, Work};
 const INDENT: usize = 4;
 /// How many lines of a single value are shown.
 const VALUE_LINES: usize = 12;
+/// How many of the last lines of an output explain a failure.
+const TAIL_LINES: usize = 20;
 
 /// Returns the line of a step that has `ended`: mark, node, title, and at the right how long it took.
 pub(crate) fn ended_line(ended: &Ended, node_columns: usize) -> Line {
@@ -26,6 +28,24 @@ pub(crate) fn ended_line(ended: &Ended, node_columns: usize) -> Line {
         .and(Ink::Accent, format!("{:<node_columns$}", ended.step.key.node))
         .and(title_ink, format!("  {}", ended.step.title))
         .right(Ink::Quiet, right)
+}
+
+/// Returns the lines that a step which wrote over texts took away and put there.
+pub(crate) fn changed_lines(ended: &Ended) -> Vec<Line> {
+    if ended.outcome != Outcome::Passed || !matches!(ended.step.work, Work::Action(Action::Write { .. })) {
+        return Vec::new();
+    }
+    let margin = " ".repeat(INDENT);
+    let lines = ended.tail.iter().filter_map(|line| {
+        let ink = match line.as_bytes() {
+            [b'-', b'-', b'-', ..] | [b'+', b'+', b'+', ..] => return None,
+            [b'-', ..] => Ink::Bad,
+            [b'+', ..] => Ink::Good,
+            _ => return None,
+        };
+        Some(Line::of(Ink::Quiet, format!("{margin}│ ")).and(ink, line))
+    });
+    lines.collect()
 }
 
 /// Returns what explains a failure; nothing for a step that did not fail.
@@ -113,7 +133,8 @@ fn place_lines(step: &PlannedStep, style: Style) -> Vec<Line> {
 
 fn output_lines(ended: &Ended, output_root: Option<&str>, style: Style) -> Vec<Line> {
     let mut lines = Vec::new();
-    let shown = ended.tail.len() as u64;
+    let tail = &ended.tail[ended.tail.len().saturating_sub(TAIL_LINES)..];
+    let shown = tail.len() as u64;
     let margin = " ".repeat(INDENT);
     // What could not be undone has been told, with why.
     let told = |line: &String| {
@@ -122,14 +143,14 @@ fn output_lines(ended: &Ended, output_root: Option<&str>, style: Style) -> Vec<L
             .iter()
             .any(|(undo, reason)| *line == format!("{undo}: {reason}"))
     };
-    if shown > 0 && !ended.tail.iter().all(told) {
+    if shown > 0 && !tail.iter().all(told) {
         let title = if ended.lines > shown {
             format!("the last {shown} of {} lines", ended.lines)
         } else {
-            counted(ended.tail.len(), "line")
+            counted(tail.len(), "line")
         };
         lines.extend(labelled(INDENT, "output", &title, style));
-        for line in &ended.tail {
+        for line in tail {
             lines.push(Line::of(Ink::Quiet, format!("{margin}│ ")).and(Ink::Text, line));
         }
     }

@@ -4,8 +4,8 @@ use super::sanitise::LineSanitiser;
 use crate::domain::Stream;
 use std::collections::VecDeque;
 
-/// How many lines are kept for the case that the step fails.
-pub(crate) const KEPT: usize = 20;
+/// How many lines are kept for the case that the step fails, or changes a text.
+pub(crate) const KEPT: usize = 60;
 
 /// The last lines of both streams in the order in which they were completed.
 #[derive(Debug, Default)]

@@ -78,14 +78,23 @@ impl<'a> Undoing<'a> {
             let printed = self.transport.printed_ids(exec).await;
             return printed.map_err(|error| error.to_string());
         };
-        let reason = match self.shared.access(at) {
-            NodeAccess::Connected(transport) => match transport.printed_ids(exec).await {
-                Ok(ids) => return Ok(ids),
-                Err(error) => error.to_string(),
-            },
-            NodeAccess::Unreachable(reason) => reason,
+        let asked = self.ask_for_printed_ids(exec, at).await;
+        asked.map_err(|reason| format!("only {at} knows what its command made here: {reason}"))
+    }
+
+    async fn ask_for_printed_ids(&self, exec: &str, at: &NodeName) -> Result<Vec<String>, String> {
+        let transport = match self.shared.access(at) {
+            NodeAccess::Connected(transport) => transport,
+            NodeAccess::Unreachable(reason) => return Err(reason),
         };
-        Err(format!("only {at} knows what its command made here: {reason}"))
+        let instance = self.shared.instance.as_ref().ok_or("no instance is open")?;
+        // Nothing may be made where it was let go of already.
+        if !self.shared.state().baselines.contains_key(at) {
+            return Err("nothing of the lab is left there".to_owned());
+        }
+        let opened = transport.open_instance(instance).await;
+        opened.map_err(|error| error.to_string())?;
+        transport.printed_ids(exec).await.map_err(|error| error.to_string())
     }
 
     async fn engine(&self) -> Result<Engine, String> {

@@ -248,6 +248,7 @@ async fn an_engine_that_is_down_is_one_finding() {
         "labels" => CheckKind::Engine {
             labels: Vec::new(),
             default_options: false,
+            options_once: false,
         },
         _ => containers(0),
     });

@@ -167,6 +167,7 @@ impl Stage {
             let access = if self.unreachable.contains(name) {
                 NodeAccess::Unreachable("connection refused".to_owned())
             } else {
+                machine.fake.reconnect();
                 NodeAccess::Connected(Arc::clone(machine) as Arc<dyn labctl::node::Transport>)
             };
             (super::labs::node(name), access)

@@ -22,4 +22,5 @@ mod soak;
 mod stopping;
 mod task1;
 mod task2;
+mod task3;
 mod today;

@@ -29,6 +29,7 @@ struct State {
     records: HashMap<String, FakeAnswer>,
     write_error: Option<NodeError>,
     sockets: HashMap<String, PathBuf>,
+    opened: bool,
 }
 
 impl FakeNode {
@@ -73,6 +74,11 @@ impl FakeNode {
     pub fn lead(&self, place: &str, socket: impl Into<PathBuf>) -> &Self {
         self.state().sockets.insert(place.to_owned(), socket.into());
         self
+    }
+
+    /// Forgets, as a new connection does, which instance was opened.
+    pub fn reconnect(&self) {
+        self.state().opened = false;
     }
 
     /// Returns all that was asked so far.
@@ -178,6 +184,7 @@ impl Transport for FakeNode {
 
     async fn open_instance(&self, instance: &InstanceId) -> Result<(), NodeError> {
         self.note(FakeCall::OpenInstance(instance.clone()));
+        self.state().opened = true;
         Ok(())
     }
 
@@ -220,6 +227,14 @@ impl Transport for FakeNode {
 
     async fn printed_ids(&self, exec: &str) -> Result<Vec<String>, NodeError> {
         self.note(FakeCall::PrintedIds(exec.to_owned()));
+        if !self.state().opened {
+            return Err(NodeError {
+                node: self.name.clone(),
+                kind: NodeErrorKind::NodeFault,
+                message: "no instance was opened on it".to_owned(),
+                hint: None,
+            });
+        }
         let record = self.state().records.get(exec).cloned();
         let mut ids: Vec<String> = record
             .iter()

@@ -124,7 +124,7 @@ impl Bench {
                    if [ -d /run/systemd/system ]; then systemctl daemon-reload; systemctl reset-failed docker.service docker.socket; \
                      systemctl restart docker.socket docker.service; else service docker restart; fi; \
                    until docker version >/dev/null 2>&1; do sleep 0.2; done; fi >/dev/null 2>&1; \
-                 rm -rf /var/lib/labctl /home/ubuntu/labctl-* /etc/labctl-test.* /root/labctl-* /tmp/labctl-seen /home/ubuntu/.labctl /home/ubuntu/dockchat; \
+                 rm -rf /var/lib/labctl /home/ubuntu/labctl-* /etc/labctl-test.* /root/labctl-* /tmp/labctl-seen /home/ubuntu/.labctl /home/ubuntu/dockchat /etc/docker/certs.d; \
                  docker ps -aq | xargs -r docker rm -f -v >/dev/null; \
                  docker images --format '{{.Repository}}:{{.Tag}}' | grep -vx debian:bookworm | grep -v '<none>' \
                    | xargs -r docker rmi -f >/dev/null 2>&1; \
