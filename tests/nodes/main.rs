@@ -24,3 +24,4 @@ mod task1;
 mod task2;
 mod task3;
 mod today;
+mod verify;

@@ -31,7 +31,7 @@ fn listens_everywhere(node: &Node, port: u16) -> bool {
 fn task2_makes_a_cluster_verifies_and_is_undone_to_the_last_byte() {
     let Some(bench) = bench() else { return };
     bench.labctl(&["verify", "task2"]).assert_exit(1).assert_says(&[
-        "task 2, step 4: start the manager on node-0",
+        "task 2 step 4: start the manager on node-0",
         "add the label to DOCKER_OPTS in /etc/default/docker on node-1",
     ]);
     bench.assert_nodes_as_before();
