@@ -212,7 +212,7 @@ pub enum Color {
 pub enum Verb {
     /// Runs a lab, or a part of it, and checks every step.
     #[command(after_help = RUN_EXAMPLES)]
-    Run(Run),
+    Run(RunAndReport),
     /// Looks whether tasks hold, changes nothing, and says what to do about what does not.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(Verify),
@@ -258,6 +258,24 @@ pub enum Verb {
         )]
         words: Vec<String>,
     },
+}
+
+/// What to run, and where its results go.
+#[derive(Debug, Clone, Args)]
+pub struct RunAndReport {
+    /// What to run.
+    #[command(flatten)]
+    pub run: Run,
+
+    /// Also writes the results to this file, as JUnit XML.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "dry_run",
+        env = "LABCTL_JUNIT",
+        hide_env = true
+    )]
+    pub junit: Option<PathBuf>,
 }
 
 /// What to run.
@@ -309,6 +327,10 @@ pub struct Verify {
     /// A path, a name under ./labs, or a built-in name [default: the open instance's lab, else lab2].
     #[arg(long, env = "LABCTL_LAB", hide_env = true)]
     pub lab: Option<String>,
+
+    /// Also writes the results to this file, as JUnit XML.
+    #[arg(long, value_name = "FILE", env = "LABCTL_JUNIT", hide_env = true)]
+    pub junit: Option<PathBuf>,
 }
 
 /// What to clean up.

@@ -2,13 +2,15 @@
 
 use super::failure::Failure;
 use super::interrupts::Interrupts;
+use super::junit::JunitFile;
 use super::session::{Amount, Session};
 use super::watching::Watching;
 use crate::domain::{Notice, Plan, Verb};
 use crate::exit::Exit;
 use crate::journal::EventWriter;
 use crate::report::{
-    JsonReporter, PlainOptions, PlainReporter, Reporter, ScreenOptions, ScreenReporter, Style, TerminalSize, Verbosity,
+    FanOut, JsonReporter, PlainOptions, PlainReporter, Reporter, ScreenOptions, ScreenReporter, Style, TerminalSize,
+    Verbosity,
 };
 use crate::runner::{NoticeSender, Run, RunError, RunSummary, carry_out, notice_channel};
 use console::Term;
@@ -38,10 +40,23 @@ pub(super) async fn carry_out_and_show(
     run: Run,
     journal: &mut dyn EventWriter,
 ) -> Result<Carried, Failure> {
+    carry_out_and_report(session, plan, run, journal, None).await
+}
+
+/// Carries `plan` out, shows it, and writes the `junit` file where there is one.
+pub(super) async fn carry_out_and_report(
+    session: &Session,
+    plan: &Plan,
+    run: Run,
+    journal: &mut dyn EventWriter,
+    junit: Option<&JunitFile>,
+) -> Result<Carried, Failure> {
+    let mut reporters = vec![reporter(session, &run.directory)];
+    reporters.extend(junit.map(JunitFile::reporter));
     let stop = run.stop.clone();
     let (sender, notices) = notice_channel();
     let teller = sender.clone();
-    let mut watching = Watching::begin(reporter(session, &run.directory), notices)
+    let mut watching = Watching::begin(Box::new(FanOut::new(reporters)), notices)
         .map_err(|error| Failure::new(Exit::CouldNotRun, error))?;
     let mut interrupts = session.interrupts.clone();
     interrupts.engine_answers(true);
@@ -65,7 +80,10 @@ pub(super) async fn carry_out_and_show(
     }
     interrupts.engine_answers(false);
     match ended {
-        Ok(summary) => Ok(Carried::Ended(Box::new(summary))),
+        Ok(summary) => {
+            junit.map_or(Ok(()), JunitFile::written)?;
+            Ok(Carried::Ended(Box::new(summary)))
+        }
         Err(RunError::Journal(error)) => Err(Failure::new(
             Exit::CouldNotRun,
             anyhow::Error::new(error).context("the journal could not be written, so the run was stopped"),

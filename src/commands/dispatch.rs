@@ -31,7 +31,7 @@ pub async fn dispatch(cli: Cli) -> Exit {
 
 async fn carry_out_verb(session: &Session, verb: &Verb) -> Result<Exit, Failure> {
     match verb {
-        Verb::Run(options) if options.dry_run => run::show_plan(session, options).await,
+        Verb::Run(options) if options.run.dry_run => run::show_plan(session, &options.run).await,
         Verb::Run(options) => run::run(session, options).await,
         Verb::Plan(options) => run::show_plan(session, options).await,
         Verb::Verify(options) => verify::verify(session, options).await,

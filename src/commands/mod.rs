@@ -8,6 +8,7 @@ mod failure;
 mod images;
 mod interrupts;
 mod inventory;
+mod junit;
 mod listing;
 mod opening;
 mod own_images;

@@ -1,9 +1,10 @@
 //! `run` and `plan`: from lab and inventory to a plan, and on to the nodes.
 
-use super::carry_out::{Carried, carry_out_and_show};
+use super::carry_out::{Carried, carry_out_and_report};
 use super::connect::{Connections, connect};
 use super::failure::Failure;
 use super::images::BinaryImages;
+use super::junit::JunitFile;
 use super::opening::{new_run_id, open_instance, refuse_busy_nodes};
 use super::session::Session;
 use super::target::{self, ChosenLab};
@@ -53,7 +54,9 @@ pub(super) async fn show_plan(session: &Session, options: &cli::Run) -> Result<E
 }
 
 /// Runs a lab.
-pub(super) async fn run(session: &Session, options: &cli::Run) -> Result<Exit, Failure> {
+pub(super) async fn run(session: &Session, options: &cli::RunAndReport) -> Result<Exit, Failure> {
+    let junit = options.junit.as_deref().map(JunitFile::prepare).transpose()?;
+    let options = &options.run;
     let prepared = prepare(session, options, true).await?;
     let transports = prepared.connections.all_reached()?;
     let run = new_run_id()?;
@@ -79,7 +82,7 @@ pub(super) async fn run(session: &Session, options: &cli::Run) -> Result<Exit, F
         keep_going: options.keep_going,
         stop: CancellationToken::new(),
     };
-    let carried = carry_out_and_show(session, &plan, engine, opened.journal.as_mut()).await?;
+    let carried = carry_out_and_report(session, &plan, engine, opened.journal.as_mut(), junit.as_ref()).await?;
     let Carried::Ended(summary) = carried else {
         return Ok(Exit::Interrupted);
     };
@@ -97,6 +100,7 @@ pub(super) fn exit_of(summary: &RunSummary) -> Exit {
         failed,
         could_not_run,
         already_held,
+        superseded,
         checks,
         ..
     } = summary.counts;
@@ -104,7 +108,7 @@ pub(super) fn exit_of(summary: &RunSummary) -> Exit {
         () if summary.stopped => Exit::Interrupted,
         () if failed > 0 => Exit::CheckFailed,
         () if could_not_run > 0 => Exit::CouldNotRun,
-        () if checks == 0 && already_held == 0 => Exit::NothingToCheck,
+        () if checks + already_held + superseded == 0 => Exit::NothingToCheck,
         () => Exit::Success,
     }
 }

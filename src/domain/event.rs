@@ -3,7 +3,7 @@
 //! Contract: the first event of a run is [`EventKind::RunStarted`], the last exactly one of [`EventKind::RunFinished`]
 //! and [`EventKind::RunAborted`]; both of these are terminal. Indexes grow by one within an instance's journal. Between
 //! a step's `StepStarted` and its `StepFinished` stand only its own checks and captures, among those of other steps that
-//! overlap with it. No event has text made for the screen.
+//! overlap with it. A verify tells its [`EventKind::CausesFound`] just before its end. No event has text made for the screen.
 
 use super::{
     Baseline, Difference, Finding, NodeName, Outcome, Plan, RunId, Silent, StepKey, Stream, Undo, Verb, Verdict,

@@ -5,6 +5,7 @@ mod closing;
 mod describe;
 mod ended;
 mod json;
+mod junit;
 mod layout;
 mod line;
 mod listing;
@@ -24,6 +25,7 @@ mod verify;
 
 pub use describe::{describe_check, describe_check_kind};
 pub use json::JsonReporter;
+pub use junit::JunitReporter;
 pub use layout::{duration_for_people, size_for_people};
 pub use listing::{
     FoundOnNode, ImageRow, InventoryRow, LabRow, LabView, LoadEnd, LoadedImage, LoadedRow, PlaygroundRow, SecretView,

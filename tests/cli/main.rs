@@ -16,6 +16,7 @@ mod help;
 mod htpasswd;
 mod images;
 mod instances;
+mod junit;
 mod listings;
 mod nodes;
 mod output;

@@ -304,6 +304,90 @@ fn a_node_that_is_down_stops_a_run_before_it_begins_and_spoils_no_look_at_the_ot
     }
 }
 
+/// A file that task2 renames.
+const RENAMING_LAB: &str = r#"
+[lab]
+format = 1
+id = "renaming"
+title = "A file that is renamed"
+nodes = ["node-0"]
+
+[[task]]
+id = "task1"
+title = "Task 1"
+on = "node-0"
+
+[[task.step]]
+id = "old"
+title = "Look"
+wait = true
+expect = [{ file = "/" }]
+
+[[task.verify]]
+id = "old-name"
+title = "The file has its old name"
+file = { path = "/tmp/labctl-cli-old" }
+superseded_by = "task2"
+
+[[task]]
+id = "task2"
+title = "Task 2"
+on = "node-0"
+
+[[task.step]]
+id = "new"
+title = "Look"
+wait = true
+expect = [{ file = "/" }]
+
+[[task.verify]]
+id = "new-name"
+title = "The file has its new name"
+file = { path = "/tmp/labctl-cli-new" }
+begun = true
+"#;
+
+#[test]
+fn what_a_later_task_has_changed_by_hand_is_0_and_no_failure() {
+    let Some(lab) = Lab::new() else { return };
+    lab.bench.write("labs/renaming/lab.toml", RENAMING_LAB);
+    let verify = || lab.run(&["verify", "task1", "--lab", "renaming", "--inventory", "nodes"]);
+    assert_eq!(code(&verify()), 1, "task2 has not begun");
+    lab.on_node("touch /tmp/labctl-cli-new");
+    let output = verify();
+    lab.on_node("rm /tmp/labctl-cli-new");
+    insta::assert_snapshot!("nodes_verify_superseded", lab.shown(&output));
+    assert_eq!(code(&output), 0, "all that is looked at is superseded");
+}
+
+#[test]
+fn junit_has_the_results_of_a_run_and_of_a_verify_that_fails() {
+    let Some(lab) = Lab::new() else { return };
+    let read = || {
+        let text = fs::read_to_string(lab.bench.path("desk/results.xml")).unwrap();
+        regex::Regex::new(r#" time="[0-9.]+""#)
+            .unwrap()
+            .replace_all(&text, "")
+            .into_owned()
+    };
+    let output = lab.run_lab(&["--junit", "results.xml"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    insta::assert_snapshot!("nodes_junit_run", read());
+    lab.on_node("echo good bye >labctl-cli/greeting");
+    let output = lab.run(&["verify", "--junit", "results.xml", "--json"]);
+    // Cleanup takes away only what is as the lab left it.
+    lab.on_node("echo hello >labctl-cli/greeting");
+    assert_eq!(code(&output), 1, "{output:?}");
+    insta::assert_snapshot!("nodes_junit_verify", read());
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let found = lines.lines().find(|line| line.contains("causes_found")).unwrap();
+    let found: Value = serde_json::from_str(found).unwrap();
+    insta::assert_snapshot!(
+        "nodes_json_findings",
+        serde_json::to_string_pretty(&found["findings"]).unwrap()
+    );
+}
+
 #[test]
 fn a_command_on_a_node_that_fails_is_told() {
     let Some(lab) = Lab::new() else { return };

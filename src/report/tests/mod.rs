@@ -1,6 +1,7 @@
 //! Every reporter and listing, shown a scripted run and compared with what it should look like.
 
 mod json;
+mod junit;
 mod listings;
 mod plain;
 mod plans;

@@ -131,7 +131,7 @@ fn of_check(step: &str) -> Cause {
 }
 
 /// A missing clone and labels that differ, with what stands on them.
-fn bad_verify() -> Vec<Notice> {
+pub(super) fn bad_verify() -> Vec<Notice> {
     let mut script = Script::new(plan());
     judged_false(
         &mut script,
@@ -173,7 +173,7 @@ fn bad_verify() -> Vec<Notice> {
     script.finish()
 }
 
-fn good_verify() -> Vec<Notice> {
+pub(super) fn good_verify() -> Vec<Notice> {
     let mut script = Script::new(plan());
     for step in plan().steps.iter().rev() {
         passed(&mut script, step.key.step.as_str(), step.key.node.as_str());
@@ -183,7 +183,7 @@ fn good_verify() -> Vec<Notice> {
 }
 
 /// A node that is away, and an engine that is down.
-fn silent_verify() -> Vec<Notice> {
+pub(super) fn silent_verify() -> Vec<Notice> {
     let mut script = Script::new(plan());
     let away = "cannot reach node-1 at 10.0.0.11:22: connect to host 10.0.0.11 port 22: Connection refused";
     cannot_tell(&mut script, "label", "node-1", away);
