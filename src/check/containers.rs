@@ -38,8 +38,16 @@ pub(super) fn evaluate_containers(
         named(&meant)
     };
     Ok(Verdict {
-        holds: meant.len() == count,
-        expected: format!("{count} {}", like.described()),
+        holds: if wanted.or_more {
+            meant.len() >= count.max(1)
+        } else {
+            meant.len() == count
+        },
+        expected: format!(
+            "{}{count} {}",
+            if wanted.or_more { "at least " } else { "" },
+            like.described()
+        ),
         actual,
     })
 }

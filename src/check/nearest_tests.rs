@@ -1,6 +1,8 @@
 //! What a person is told of containers that come near what was wanted.
 
+use super::containers::evaluate_containers;
 use super::nearest::{CONSTRAINTS, MADE_BY_SWARM, WantedContainer, nearest};
+use super::{Context, Ours};
 use crate::domain::{ContainerSeen, ContainersCheck, PortSeen, Text, Values};
 use proptest::prelude::*;
 use rstest::rstest;
@@ -130,6 +132,40 @@ fn what_is_told_by_its_command_is_near_where_most_of_that_is_there() {
         told(&agent, &[web()]),
         None,
         "the command of what is nothing like it is not shown"
+    );
+}
+
+#[test]
+fn there_may_be_more_where_that_is_said_and_never_none() {
+    let judged = |count: usize, or_more: bool, seen: &[ContainerSeen]| {
+        let wanted = ContainersCheck {
+            count,
+            or_more,
+            ..wanted()
+        };
+        let (values, ours) = (Values::default(), Ours::default());
+        let context = Context {
+            values: &values,
+            ours: &ours,
+        };
+        evaluate_containers(&wanted, context, seen).unwrap()
+    };
+    let three = vec![web(); 3];
+    assert!(judged(2, true, &three).holds);
+    assert!(!judged(2, false, &three).holds);
+    assert!(!judged(4, true, &three).holds);
+    assert!(!judged(0, true, &[]).holds);
+    assert!(
+        judged(2, true, &three)
+            .expected
+            .starts_with("at least 2 running containers")
+    );
+    let mut stopped = web();
+    stopped.state = "paused".to_owned();
+    let one_of_two = judged(2, true, &[web(), stopped]);
+    assert_eq!(
+        one_of_two.actual,
+        "1: chat_web_1 (me/dockchat:v1, running); chat_web_1 is there, but is paused"
     );
 }
 

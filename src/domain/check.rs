@@ -205,6 +205,9 @@ pub struct ContainersCheck {
     pub state: Option<String>,
     /// How many of them there must be.
     pub count: usize,
+    /// Whether there may be more.
+    #[serde(default)]
+    pub or_more: bool,
     /// Whether containers of the open lab instance are left out.
     pub except_ours: bool,
 }

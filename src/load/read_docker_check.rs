@@ -72,7 +72,9 @@ pub(super) fn read_containers(value: &Value<'_>, faults: &mut Faults) -> Option<
         .has("publishes")
         .then(|| read_number(&mut fields, "publishes", 1..=65_535, faults));
     let state = fields.text("state", faults);
-    let count = read_number(&mut fields, "count", 0..=10_000, faults);
+    let how_many = fields.exactly_one(&["count", "at_least"], faults);
+    let count =
+        how_many.and_then(|key| read_number(&mut fields, key, if key == "count" { 0 } else { 1 }..=10_000, faults));
     let except_ours = fields.flag("except_ours", faults).is_some_and(Spanned::into_inner);
     if let Some(state) = state
         .as_ref()
@@ -109,6 +111,7 @@ pub(super) fn read_containers(value: &Value<'_>, faults: &mut Faults) -> Option<
         },
         state: state.map(Spanned::into_inner),
         count: count?,
+        or_more: how_many == Some("at_least"),
         except_ours,
     })
 }

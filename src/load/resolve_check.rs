@@ -159,6 +159,7 @@ impl Resolver<'_> {
             publishes,
             state,
             count,
+            or_more,
             except_ours,
         } = kind
         else {
@@ -179,6 +180,7 @@ impl Resolver<'_> {
             },
             state: state.clone(),
             count: self.number(count, scope)?,
+            or_more: *or_more,
             except_ours: *except_ours,
         }))
     }

@@ -264,6 +264,7 @@ pub(super) enum WrittenCheckKind {
         publishes: Option<WrittenNumber>,
         state: Option<String>,
         count: WrittenNumber,
+        or_more: bool,
         except_ours: bool,
     },
     Images {

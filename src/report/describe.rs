@@ -192,6 +192,8 @@ fn describe_containers(check: &ContainersCheck) -> String {
         check.count.to_string()
     };
     match (&check.state, check.count) {
+        (Some(state), _) if check.or_more => format!("{count} {meant} or more are {state}"),
+        (None, _) if check.or_more => format!("there are {count} {meant} or more"),
         (Some(state), 1) => format!("1 {meant} is {state}"),
         (Some(state), _) => format!("{count} {meant} are {state}"),
         (None, 1) => format!("there is 1 {meant}"),
