@@ -32,7 +32,7 @@ fn task2_makes_a_cluster_verifies_and_is_undone_to_the_last_byte() {
     let Some(bench) = bench() else { return };
     bench.labctl(&["verify", "task2"]).assert_exit(1).assert_says(&[
         "task 2 step 4: start the manager on node-0",
-        "add the label to DOCKER_OPTS in /etc/default/docker on node-1",
+        "set --label=environment=staging in DOCKER_OPTS in /etc/default/docker on node-1",
     ]);
     bench.assert_nodes_as_before();
 
@@ -93,7 +93,7 @@ fn a_manager_that_died_is_started_again_for_the_same_cluster() {
     bench
         .labctl(&["verify", "task2"])
         .assert_exit(1)
-        .assert_says(&["task 2, step 4"]);
+        .assert_says(&["task 2 step 4"]);
     bench.labctl(&TASK).assert_exit(0);
     assert_eq!(
         node.root("docker inspect --format '{{index .Config.Cmd 1}}' labctl-swarm-manager"),
