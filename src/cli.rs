@@ -94,7 +94,9 @@ const SSH_EXAMPLES: &str = "\
 Examples:
   labctl ssh node-0                               a shell
   labctl ssh node-0 docker ps                     one command
-  labctl ssh --inventory aws.toml node-1 uptime";
+  labctl ssh --inventory aws.toml node-1 uptime
+
+With a command it ends with the command's own status; 3 where ssh itself did not work.";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:

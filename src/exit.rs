@@ -4,28 +4,45 @@ use std::process::ExitCode;
 
 /// How labctl ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Exit {
     /// All well.
-    Success = 0,
+    Success,
     /// A check failed.
-    CheckFailed = 1,
+    CheckFailed,
     /// Wrong usage or definition; nothing was touched.
-    Usage = 2,
+    Usage,
     /// A node or the engine could not be reached, or an action could not run.
-    CouldNotRun = 3,
+    CouldNotRun,
     /// Cleanup is done but something of ours is left.
-    Left = 4,
+    Left,
     /// There was nothing to check.
-    NothingToCheck = 5,
+    NothingToCheck,
     /// Another run holds the lock.
-    Locked = 6,
+    Locked,
     /// Interrupted by the user.
-    Interrupted = 130,
+    Interrupted,
+    /// The status of the command that `ssh NODE COMMAND` ran.
+    OfCommand(u8),
+}
+
+impl Exit {
+    fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::CheckFailed => 1,
+            Self::Usage => 2,
+            Self::CouldNotRun => 3,
+            Self::Left => 4,
+            Self::NothingToCheck => 5,
+            Self::Locked => 6,
+            Self::Interrupted => 130,
+            Self::OfCommand(status) => status,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(exit.code())
     }
 }

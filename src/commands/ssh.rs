@@ -7,10 +7,12 @@ use super::target;
 use crate::cli;
 use crate::domain::{HostKeyPolicy, Inventory, Node};
 use crate::exit::Exit;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-/// The status with which ssh says that it is ssh itself that failed.
+/// The status with which ssh says that it is ssh itself that failed; a command may end with it, too.
 const SSH_FAILED: i32 = 255;
+/// How ssh is told to ask nothing, and not to wait long.
+const BRIEFLY: [&str; 4] = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"];
 
 /// Opens a shell on a node of the inventory in use.
 pub(super) async fn ssh(session: &Session, options: &cli::Ssh) -> Result<Exit, Failure> {
@@ -18,7 +20,7 @@ pub(super) async fn ssh(session: &Session, options: &cli::Ssh) -> Result<Exit, F
     open_shell(&machines.inventory, options)
 }
 
-/// Opens a shell on a node of `inventory`, or runs a command there; ends as that ends.
+/// Opens a shell on a node of `inventory`, or runs a command there and ends with its status.
 pub(super) fn open_shell(inventory: &Inventory, options: &cli::Ssh) -> Result<Exit, Failure> {
     let node = known_node(inventory, &options.node)?;
     let words = ssh_words(node);
@@ -27,26 +29,34 @@ pub(super) fn open_shell(inventory: &Inventory, options: &cli::Ssh) -> Result<Ex
         .args(&options.command)
         .status()
         .map_err(|error| Failure::new(Exit::CouldNotRun, error).hint("install the OpenSSH client"))?;
-    let what = if options.command.is_empty() {
-        "ssh to"
-    } else {
-        "the command on"
-    };
+    let is_shell = options.command.is_empty();
     match status.code() {
-        Some(0) => Ok(Exit::Success),
+        Some(SSH_FAILED) if is_shell || !answers(&words) => {
+            Err(Failure::could_not_run(format!("ssh to {} did not work", node.name))
+                .hint("ssh has said why, above; `labctl inventory check` looks at all nodes"))
+        }
         // A shell ends with the status of its last command, which is the user's own affair.
-        Some(code) if options.command.is_empty() && code != SSH_FAILED => Ok(Exit::Success),
-        Some(SSH_FAILED) => Err(Failure::could_not_run(format!("ssh to {} did not work", node.name))
-            .hint("ssh has said why, above; `labctl inventory check` looks at all nodes")),
-        Some(code) => Err(Failure::could_not_run(format!(
-            "{what} {} ended with status {code}",
-            node.name
-        ))),
+        Some(_) if is_shell => Ok(Exit::Success),
+        Some(code) => Ok(u8::try_from(code).map_or(Exit::CouldNotRun, Exit::OfCommand)),
         None => Err(Failure::could_not_run(format!(
-            "{what} {} was ended by a signal",
+            "ssh to {} was ended by a signal",
             node.name
         ))),
     }
+}
+
+/// Tells whether the node that the ssh command `words` logs in to runs commands at all: if so, it was the command that ended
+/// with ssh's own status.
+fn answers(words: &[String]) -> bool {
+    let asked = Command::new(&words[0])
+        .args(BRIEFLY)
+        .args(&words[1..])
+        .arg("true")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    asked.is_ok_and(|status| status.success())
 }
 
 /// Returns the words that log in to `node`.

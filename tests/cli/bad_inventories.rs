@@ -136,6 +136,14 @@ fn nodes_that_do_not_answer_are_named_together(#[case] name: &str, #[case] argum
 }
 
 #[test]
+fn a_node_that_ssh_does_not_reach_is_no_status_of_the_command() {
+    let bench = Bench::new();
+    let said = bench.says(&["ssh", "--inventory", "closed", "node-0", "--", "exit 7"]);
+    assert!(said.starts_with("exit 3\n"), "{said}");
+    assert!(said.contains("error: ssh to node-0 did not work"), "{said}");
+}
+
+#[test]
 fn a_machine_without_ssh_is_told_so() {
     let mut bench = Bench::new();
     bench.set("PATH", "/nonexistent");

@@ -389,8 +389,12 @@ fn junit_has_the_results_of_a_run_and_of_a_verify_that_fails() {
 }
 
 #[test]
-fn a_command_on_a_node_that_fails_is_told() {
+fn a_command_on_a_node_ends_labctl_with_its_own_status() {
     let Some(lab) = Lab::new() else { return };
-    let output = lab.run(&["ssh", "--inventory", "nodes", "node-0", "exit 7"]);
-    insta::assert_snapshot!("nodes_ssh_failed", lab.shown(&output));
+    for status in [0, 1, 7, 255] {
+        let command = format!("echo out; exit {status}");
+        let output = lab.run(&["ssh", "--inventory", "nodes", "node-0", "--", &command]);
+        assert_eq!(code(&output), status, "{output:?}");
+        assert_eq!(output.stdout, b"out\n");
+    }
 }
