@@ -46,6 +46,14 @@ pub struct Plan {
     pub steps: Vec<PlannedStep>,
     /// Addresses to print when all of a task's steps passed.
     pub links: Vec<PlannedLink>,
+    /// Whether the lab has anything that only looks, for `verify`.
+    #[serde(default = "verifiable")]
+    pub verifiable: bool,
+}
+
+/// Plans from before this was said were of labs that had verifications.
+fn verifiable() -> bool {
+    true
 }
 
 /// An address for a browser.

@@ -56,6 +56,7 @@ pub fn plan_cleanup(state: &State) -> Plan {
         lab_title,
         steps,
         links: Vec::new(),
+        verifiable: state.plan.as_ref().is_none_or(|plan| plan.verifiable),
     }
 }
 

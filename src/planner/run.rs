@@ -55,6 +55,7 @@ pub fn plan_run(lab: &Lab, state: &State, selection: &Selection) -> Result<Plan,
         lab_title: lab.title.clone(),
         steps,
         links,
+        verifiable: lab.tasks.iter().any(|task| !task.verify.is_empty()),
     })
 }
 

@@ -30,6 +30,7 @@ pub fn plan_verify(lab: &Lab, names: &[String]) -> Result<Plan, PlanError> {
         lab_title: lab.title.clone(),
         steps: steps.collect(),
         links: Vec::new(),
+        verifiable: true,
     })
 }
 

@@ -69,6 +69,17 @@ fn everything_is_selected_where_nothing_is() {
 }
 
 #[test]
+fn a_plan_says_whether_its_lab_can_be_verified() {
+    let mut lab = demo();
+    let selection = selection("only", "one");
+    assert!(plan_run(&lab, &State::default(), &selection).unwrap().verifiable);
+    for task in &mut lab.tasks {
+        task.verify.clear();
+    }
+    assert!(!plan_run(&lab, &State::default(), &selection).unwrap().verifiable);
+}
+
+#[test]
 fn a_range_has_both_its_ends() {
     let range = Selection {
         from: Some("b".to_owned()),

@@ -225,6 +225,7 @@ fn next(view: &StatusView<'_>) -> Vec<(String, &'static str)> {
             }
             commands
         }
+        None if view.state.plan.as_ref().is_some_and(|plan| !plan.verifiable) => vec![cleanup],
         None => vec![("labctl verify".to_owned(), "looks again, changes nothing"), cleanup],
     }
 }

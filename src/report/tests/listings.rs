@@ -1,5 +1,5 @@
 use super::plans::{cleanup_plan, key, node, plan, text};
-use super::script::{bad_run, file_undo, good_run, partial_cleanup};
+use super::script::{bad_run, file_undo, good_run, good_run_of, partial_cleanup};
 use crate::domain::{
     Action, Baseline, ComposeFacts, ComposeFlavour, EngineOptionSet, EngineOptions, EngineSeen, EngineSettings, Event,
     EventKind, Facts, FileText, InitSystem, InstanceId, LoginFacts, Notice, OptionsSource, OsFacts, State, ToolFacts,
@@ -127,6 +127,16 @@ fn a_status_says_what_is_done_owed_and_next() {
     insta::assert_snapshot!(status(&with_debts(events(bad_run())), TERMINAL));
     insta::assert_snapshot!(status(&with_debts(events(good_run())), TERMINAL));
     insta::assert_snapshot!(status(&State::default(), NARROW));
+}
+
+#[test]
+fn where_nothing_can_be_verified_a_status_does_not_advise_to() {
+    let unverifiable = crate::domain::Plan {
+        verifiable: false,
+        ..plan()
+    };
+    let shown = status(&with_debts(events(good_run_of(unverifiable))), TERMINAL);
+    assert!(shown.contains("labctl cleanup") && !shown.contains("verify"), "{shown}");
 }
 
 #[test]

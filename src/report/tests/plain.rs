@@ -1,6 +1,6 @@
 use super::plans::plan;
-use super::script::{Script, bad_run, good_run, partial_cleanup};
-use crate::domain::Notice;
+use super::script::{Script, bad_run, good_run, good_run_of, partial_cleanup};
+use crate::domain::{Notice, Plan};
 use crate::report::{PlainOptions, PlainReporter, Reporter, Style, Verbosity};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -45,6 +45,16 @@ fn verbose(verbosity: Verbosity) -> PlainOptions {
 #[test]
 fn a_good_run() {
     insta::assert_snapshot!(shown(&good_run(), PlainOptions::default()));
+}
+
+#[test]
+fn where_nothing_can_be_verified_a_run_does_not_advise_to() {
+    let unverifiable = Plan {
+        verifiable: false,
+        ..plan()
+    };
+    let shown = shown(&good_run_of(unverifiable), PlainOptions::default());
+    assert!(shown.contains("labctl cleanup") && !shown.contains("verify"), "{shown}");
 }
 
 #[test]

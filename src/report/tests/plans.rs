@@ -183,6 +183,7 @@ pub(super) fn plan() -> Plan {
             label: "DockChat".to_owned(),
             address: text("http://172.31.99.10:5000/"),
         }],
+        verifiable: true,
     }
 }
 
@@ -220,6 +221,7 @@ pub(super) fn cleanup_plan() -> Plan {
         verb: Verb::Cleanup,
         steps,
         links: Vec::new(),
+        verifiable: true,
         ..plan()
     }
 }

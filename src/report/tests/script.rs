@@ -174,7 +174,11 @@ pub(super) fn hostile_build_output() -> Vec<u8> {
 
 /// Everything goes well.
 pub(super) fn good_run() -> Vec<Notice> {
-    let mut script = Script::new(plan());
+    good_run_of(plan())
+}
+
+pub(super) fn good_run_of(plan: Plan) -> Vec<Notice> {
+    let mut script = Script::new(plan);
     for on in ["node-0", "node-1", "node-2"] {
         script.pass("login", on, 210);
     }

@@ -95,6 +95,7 @@ fn plan() -> Plan {
             look(TASK2, "healthy", "node-0", long, check(port())),
         ],
         links: Vec::new(),
+        verifiable: true,
     }
 }
 
