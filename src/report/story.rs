@@ -3,7 +3,8 @@
 use super::tail::Tail;
 use super::tally::{CleanupTally, Tally};
 use crate::domain::{
-    Event, EventKind, Finding, Notice, Outcome, OutputRecord, Plan, PlannedStep, StepKey, Stream, Undo, Verb, Verdict,
+    Event, EventKind, Finding, Notice, Outcome, OutputRecord, Plan, PlannedStep, SkipReason, StepKey, Stream, Undo,
+    Verb, Verdict,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -257,6 +258,15 @@ impl Story {
         };
         if self.verb() == Verb::Verify {
             self.ended.insert(key.clone(), ended);
+            return None;
+        }
+        // What a stopped run did not get to is told as a number, at its end.
+        if matches!(
+            ended.outcome,
+            Outcome::Skipped {
+                reason: SkipReason::Stopping
+            }
+        ) {
             return None;
         }
         Some(Happening::StepEnded(Box::new(ended), rest))

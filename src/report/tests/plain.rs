@@ -1,6 +1,6 @@
 use super::plans::plan;
 use super::script::{Script, bad_run, good_run, good_run_of, partial_cleanup};
-use crate::domain::{Notice, Plan};
+use crate::domain::{Notice, Outcome, Plan, SkipReason};
 use crate::report::{PlainOptions, PlainReporter, Reporter, Style, Verbosity};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -128,6 +128,21 @@ fn an_aborted_run() {
     script.start("login", "node-0");
     script.pass_time(4_000);
     insta::assert_snapshot!(shown(&script.abort("interrupted by Ctrl-C"), PlainOptions::default()));
+}
+
+#[test]
+fn what_an_interrupted_run_did_not_get_to_is_a_number() {
+    let mut script = Script::new(plan());
+    script.pass("login", "node-0", 210);
+    script.start("clone", "node-0");
+    script.end("clone", "node-0", Outcome::Cancelled, 900);
+    for step in ["build", "up", "post", "stop"] {
+        script.skip(step, "node-0", SkipReason::Stopping);
+    }
+    let shown = shown(&script.abort("interrupted"), PlainOptions::default());
+    let told: Vec<&str> = shown.lines().filter(|line| line.starts_with("  ↷")).collect();
+    assert_eq!(told, Vec::<&str>::new());
+    assert!(shown.contains("  ■ node-0") && shown.contains("↷ 5 skipped"), "{shown}");
 }
 
 #[test]

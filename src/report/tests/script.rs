@@ -116,12 +116,12 @@ impl Script {
         });
     }
 
-    fn pass(&mut self, step: &str, on: &str, millis: u64) {
+    pub(super) fn pass(&mut self, step: &str, on: &str, millis: u64) {
         self.start(step, on);
         self.end(step, on, Outcome::Passed, millis);
     }
 
-    fn skip(&mut self, step: &str, on: &str, reason: SkipReason) {
+    pub(super) fn skip(&mut self, step: &str, on: &str, reason: SkipReason) {
         self.end(step, on, Outcome::Skipped { reason }, 0);
     }
 
