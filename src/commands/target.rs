@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::playground::bring_up;
 use super::session::Session;
-use crate::domain::Inventory;
+use crate::domain::{Diagnostics, Inventory};
 use crate::journal::{Instance, InstanceRecord};
 use crate::load::{self, DEFAULT_LAB, InventoryPlaces, LabDefinition};
 use std::collections::BTreeMap;
@@ -89,7 +89,8 @@ pub(super) fn lab(session: &Session, name: Option<&str>) -> Result<ChosenLab, Fa
     // An instance's lab is found from any directory.
     let path = record.and_then(|record| Some(record.lab_file.as_ref()?.to_string_lossy().into_owned()));
     let called = name.or_else(|| Some(record?.lab.as_str())).unwrap_or(DEFAULT_LAB);
-    let source = load::find_lab(Some(path.as_deref().unwrap_or(called)), &session.working_directory)?;
+    let found = load::find_lab(Some(path.as_deref().unwrap_or(called)), &session.working_directory);
+    let source = found.map_err(|faults| explained(session, name, faults))?;
     // What is built in is called something that is no file.
     let file = session.working_directory.join(&source.text().name).canonicalize();
     Ok(ChosenLab {
@@ -97,6 +98,21 @@ pub(super) fn lab(session: &Session, name: Option<&str>) -> Result<ChosenLab, Fa
         file: file.ok(),
         definition: load::parse_lab(&source)?,
     })
+}
+
+/// Adds to `faults`, where no lab is called `name`, that a task is: of the lab that would be meant without a name.
+fn explained(session: &Session, name: Option<&str>, mut faults: Diagnostics) -> Diagnostics {
+    let Some(name) = name else { return faults };
+    let is_of = |lab: &ChosenLab| lab.definition.tasks().any(|task| task.id.as_str() == name);
+    if let (Ok(lab), Some(fault)) = (lab(session, None), faults.faults.first_mut())
+        && is_of(&lab)
+    {
+        fault.hint = Some(format!(
+            "did you mean `--task {name}`? It is a task of {}",
+            lab.definition.id()
+        ));
+    }
+    faults
 }
 
 /// Reads the `--var` options.

@@ -18,6 +18,19 @@ fn an_unknown_lab_is_answered_with_what_is_there(#[case] name: &str, #[case] lab
     assert_eq!(bench.says(&["show", lab]), said);
 }
 
+#[test]
+fn a_task_named_in_place_of_a_lab_is_recognised() {
+    let bench = Bench::new();
+    for verb in ["run", "plan"] {
+        let said = bench.says(&[verb, "task1", "--inventory", "closed"]);
+        assert!(said.starts_with("exit 2\n"), "{said}");
+        assert!(
+            said.contains("hint: did you mean `--task task1`? It is a task of lab2"),
+            "{said}"
+        );
+    }
+}
+
 #[rstest]
 #[case("unknown_node", "on = \"node-0\"", "on = \"node-7\"")]
 #[case("without_check", "expect = [{ exit = 0 }]\n", "")]
