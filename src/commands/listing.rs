@@ -59,20 +59,22 @@ fn row(lab: &LabDefinition, source: &str) -> LabRow {
     }
 }
 
+fn variable_view(variable: &load::Declared<'_>) -> VariableView {
+    VariableView {
+        name: variable.name.to_owned(),
+        default: variable.default.map(str::to_owned),
+        help: variable.help.unwrap_or_default().to_owned(),
+    }
+}
+
 /// Shows one lab.
 pub(super) fn show(session: &Session, options: &cli::Show) -> Result<Exit, Failure> {
     let (source, lab) = find(session, &options.lab)?;
     let view = LabView {
         row: row(&lab, &source.text().name),
         nodes: lab.nodes().map(ToString::to_string).collect(),
-        variables: lab
-            .vars()
-            .map(|variable| VariableView {
-                name: variable.name.to_owned(),
-                default: variable.default.map(str::to_owned),
-                help: variable.help.unwrap_or_default().to_owned(),
-            })
-            .collect(),
+        variables: lab.vars().map(|variable| variable_view(&variable)).collect(),
+        images: lab.images().map(|image| variable_view(&image)).collect(),
         secrets: lab
             .secrets()
             .map(|secret| SecretView {
@@ -108,11 +110,12 @@ pub(super) fn show(session: &Session, options: &cli::Show) -> Result<Exit, Failu
                 json!({ "id": task.id, "title": task.title, "needs": task.needs, "steps": steps })
             })
             .collect();
-        let variables: Vec<_> = view
-            .variables
-            .iter()
-            .map(|variable| json!({ "name": variable.name, "default": variable.default, "help": variable.help }))
-            .collect();
+        let document = |variables: &[VariableView]| -> Vec<_> {
+            variables
+                .iter()
+                .map(|variable| json!({ "name": variable.name, "default": variable.default, "help": variable.help }))
+                .collect()
+        };
         let secrets: Vec<_> = view
             .secrets
             .iter()
@@ -120,8 +123,8 @@ pub(super) fn show(session: &Session, options: &cli::Show) -> Result<Exit, Failu
             .collect();
         let row = &view.row;
         session.print_json(&json!({
-            "id": row.id, "title": row.title, "source": row.source, "nodes": view.nodes, "variables": variables,
-            "secrets": secrets, "tasks": tasks,
+            "id": row.id, "title": row.title, "source": row.source, "nodes": view.nodes, "variables": document(&view.variables),
+            "images": document(&view.images), "secrets": secrets, "tasks": tasks,
         }))?;
     } else {
         session.print(&report::lab_listing(&view, &style(session)));

@@ -29,6 +29,8 @@ pub struct LabView {
     pub nodes: Vec<String>,
     /// Its variables.
     pub variables: Vec<VariableView>,
+    /// The images that an inventory can replace.
+    pub images: Vec<VariableView>,
     /// Its secrets.
     pub secrets: Vec<SecretView>,
     /// Its tasks in order.
@@ -46,10 +48,10 @@ pub struct SecretView {
     pub generate: bool,
 }
 
-/// A variable of a lab.
+/// A variable of a lab, or an image.
 #[derive(Debug, Clone)]
 pub struct VariableView {
-    /// What `--var` takes.
+    /// What `--var` takes, or `[images]` of an inventory calls it.
     pub name: String,
     /// Its value where none is given.
     pub default: Option<String>,
@@ -132,18 +134,26 @@ pub fn lab_listing(lab: &LabView, style: &Style) -> String {
             lines.extend(task.steps.iter().map(short));
         }
     }
-    lines.extend(variable_lines(&lab.variables, style));
+    let set_with = format!(
+        "{} to set with --var NAME=VALUE",
+        counted(lab.variables.len(), "variable")
+    );
+    lines.extend(variable_lines(set_with, &lab.variables, style));
+    let replaced_by = format!(
+        "{} that [images] of an inventory can replace",
+        counted(lab.images.len(), "image")
+    );
+    lines.extend(variable_lines(replaced_by, &lab.images, style));
     lines.extend(secret_lines(&lab.secrets, style));
     show_lines(&lines, style)
 }
 
-fn variable_lines(variables: &[VariableView], style: Style) -> Vec<Line> {
+fn variable_lines(title: String, variables: &[VariableView], style: Style) -> Vec<Line> {
     let mut lines = Vec::new();
     if variables.is_empty() {
         return lines;
     }
     lines.push(Line::default());
-    let title = format!("{} to set with --var NAME=VALUE", counted(variables.len(), "variable"));
     lines.push(Line::of(Ink::Strong, title));
     for variable in variables {
         let default = match &variable.default {

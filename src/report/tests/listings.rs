@@ -167,6 +167,11 @@ fn labs_are_listed_and_shown() {
             default: Some(String::new()),
             help: "The repository that DockChat is cloned from; the lab serves its own on node-0.".into(),
         }],
+        images: vec![VariableView {
+            name: "mongo".into(),
+            default: Some("labctl/mongo:3.6".into()),
+            help: "what DockChat's database runs".into(),
+        }],
         secrets: vec![
             SecretView {
                 name: "registry_password".into(),
