@@ -78,9 +78,9 @@ pub fn images_listing(rows: &[ImageRow], style: &Style) -> String {
         }
         table
     };
-    let whole = table_of(true);
-    let table = if whole.fits(0, *style) { whole } else { table_of(false) };
-    show_lines(&table.lines(0), *style)
+    let whole = table_of(true).lines_within(0, *style);
+    let lines = whole.or_else(|| table_of(false).lines_within(0, *style));
+    show_lines(&lines.unwrap_or_else(|| table_of(false).lines(0)), *style)
 }
 
 /// Shows what came of loading images, node by node, and how what was loaded is taken away again.

@@ -94,9 +94,8 @@ pub fn labs_listing(labs: &[LabRow], style: &Style) -> String {
         }
         table
     };
-    let whole = table_of(false);
-    let table = if whole.fits(0, *style) { whole } else { table_of(true) };
-    show_lines(&table.lines(0), *style)
+    let whole = table_of(false).lines_within(0, *style);
+    show_lines(&whole.unwrap_or_else(|| table_of(true).lines(0)), *style)
 }
 
 /// Shows one lab.
@@ -125,8 +124,8 @@ pub fn lab_listing(lab: &LabView, style: &Style) -> String {
                 cell(Ink::Quiet, on),
             ]);
         }
-        if table.fits(2, style) {
-            lines.extend(table.lines(2));
+        if let Some(table) = table.lines_within(2, style) {
+            lines.extend(table);
         } else {
             let short = |(id, title, _): &(String, String, String)| {
                 Line::of(Ink::Accent, format!("  {id}")).and(Ink::Text, format!("  {title}"))
