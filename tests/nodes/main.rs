@@ -10,6 +10,7 @@
 
 mod harness;
 
+mod by_hand;
 mod cluster;
 mod commands;
 mod disks;

@@ -111,7 +111,7 @@ impl Drop for Bench {
 impl Bench {
     /// Takes away what a test that failed before left on the nodes: nothing that a lab or a test makes may stand in the way
     /// of the next one.
-    fn sweep(&self) {
+    pub fn sweep(&self) {
         for node in &self.nodes {
             node.open_again();
             node.start();
