@@ -86,6 +86,7 @@ fn hostile_verify(hostile: &str) -> Vec<Notice> {
         lab_title: hostile.to_owned(),
         steps: vec![look, unknown],
         links: Vec::new(),
+        verifiable: true,
     };
     let mut script = Script::new(plan);
     script.start("look", "node-0");
