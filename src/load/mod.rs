@@ -9,6 +9,7 @@ mod context;
 mod duration;
 mod faults;
 mod fields;
+mod go_template;
 mod graph;
 mod inventory_file;
 mod inventory_node;

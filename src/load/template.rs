@@ -3,6 +3,7 @@
 //! A captured value or a secret is rendered as a mark that no text contains otherwise, and the marks become
 //! [`Hole`]s. So their values are never here.
 
+use super::go_template::explained;
 use super::position::Located;
 use super::references::{Reference, Scan, scan};
 use super::shell_text::quoted_expressions;
@@ -129,11 +130,12 @@ impl Renderer {
             && let ErrorKind::SyntaxError(report) = error.kind()
         {
             let message = format!("this template cannot be read: {}", lowercase(report.message()));
-            return Err(vec![fault(template, report.span().range.clone(), message)]);
+            let faults = vec![fault(template, report.span().range.clone(), message)];
+            return Err(explained(template.text, faults));
         }
         let faults = judge(template, scope, purpose);
         if !faults.is_empty() {
-            return Err(faults);
+            return Err(explained(template.text, faults));
         }
         let rendered = rendered.map_err(|error| vec![rendering_fault(template, &error)])?;
         parts_of(&rendered, scope).ok_or_else(|| {

@@ -37,6 +37,7 @@ fn a_task_named_in_place_of_a_lab_is_recognised() {
 #[case("unknown_key", "title = \"Greet\"", "tilte = \"Greet\"")]
 #[case("two_actions", "undo = []", "shell = \"true\"\nundo = []")]
 #[case("undefined_variable", "\"hello\"", "\"{{ vars.greeting }}\"")]
+#[case("docker_template", "\"hello\"", "\"{{.Labels}}\"")]
 #[case("bad_duration", "undo = []", "timeout = \"5 minuts\"\nundo = []")]
 #[case("dangling_after", "undo = []", "after = [\"wave\"]\nundo = []")]
 #[case("cycle", "undo = []", "after = [\"greet\"]\nundo = []")]
