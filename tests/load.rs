@@ -324,7 +324,7 @@ fn undo_on_other_nodes_goes_there_and_what_is_the_steps_own_stays() {
     .unwrap();
     let project = UndoText::Project(Text::literal("chat"));
     let container = UndoText::Container(Text::literal("web"));
-    assert_eq!(first(&lab).undo, [project.clone()]);
+    assert_eq!(first(&lab).undo, std::slice::from_ref(&project));
     let elsewhere = BTreeMap::from([(NodeName::new("node-1").unwrap(), vec![project, container])]);
     assert_eq!(first(&lab).undo_elsewhere, elsewhere);
 }

@@ -79,10 +79,8 @@ fn refuse_cycle(cycle: &[usize], looks: &Looks<'_>, faults: &mut Faults) {
     let written = |at: usize| looks.all[at].1;
     let names: Vec<&str> = cycle.iter().map(|at| written(*at).id.get_ref().as_str()).collect();
     let in_circle: BTreeSet<&str> = names.iter().copied().collect();
-    let closing = cycle.iter().flat_map(|at| &written(*at).needs);
-    let closing = closing
-        .filter(|need| in_circle.contains(need.get_ref().as_str()))
-        .last();
+    let mut closing = cycle.iter().flat_map(|at| &written(*at).needs);
+    let closing = closing.rfind(|need| in_circle.contains(need.get_ref().as_str()));
     let place = closing.map_or(0..0, Spanned::span);
     let fault = faults
         .fault(

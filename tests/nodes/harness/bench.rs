@@ -167,6 +167,18 @@ impl Bench {
         }
     }
 
+    /// Does the same for all nodes, whose engines may have been restarted, and of which `name` was restarted by the test.
+    #[track_caller]
+    pub fn assert_same_but_engines_and(&self, name: &str) {
+        for ((node, before), now) in self.nodes.iter().zip(&self.before).zip(self.snapshots()) {
+            let (mut now, mut before) = (now.without_engine(), before.without_engine());
+            if node.name == name {
+                (now, before) = (now.without_start(), before.without_start());
+            }
+            now.assert_same_as(&before, &node.name);
+        }
+    }
+
     /// Does the same for the nodes called `names` only.
     #[track_caller]
     pub fn assert_same_on(&self, names: &[&str]) {
