@@ -1,6 +1,6 @@
 //! lab2 where node-0 has the Compose of today, and the cluster has engines of today and of 2015.
 
-use crate::harness::{Bench, Node, bench_of_today};
+use crate::harness::{Bench, InventoryText, Node, bench_of_today};
 
 /// Fails unless the nodes are of the ages that these tests are about.
 fn assert_ages(bench: &Bench) {
@@ -19,14 +19,35 @@ fn assert_ages(bench: &Bench) {
     }
 }
 
+/// Lets the inventory name a registry of somebody's own: a namespace in the lab's.
+fn name_a_registry(bench: &Bench) -> String {
+    let registry = format!("{}:5001/team", bench.nodes[0].address);
+    std::fs::write(bench.path("password"), "Rq5w-a-password-of-its-own\n").unwrap();
+    let file = bench.path("password");
+    bench.write_inventory(&InventoryText {
+        more: format!(
+            "[secrets]\nlab_registry_password = {{ file = {file:?} }}\nmine = {{ file = {file:?} }}\n\
+             [registry]\nhost = {registry:?}\nuser = \"labctl\"\npassword = \"mine\"\n"
+        ),
+        ..Default::default()
+    });
+    registry
+}
+
 #[test]
-fn lab2_runs_verifies_and_is_undone_on_engines_of_two_ages() {
+fn lab2_runs_with_another_registry_verifies_and_is_undone_on_engines_of_two_ages() {
     let Some(bench) = bench_of_today() else { return };
     assert_ages(&bench);
-    bench.labctl(&["run", "lab2"]).assert_exit(0);
+    let registry = name_a_registry(&bench);
+    let run = bench.start_json(&["run", "lab2"]).wait();
+    run.assert_exit(0);
+    assert_eq!(run.outcome("login")["outcome"], "passed");
     bench.labctl(&["verify"]).assert_exit(0);
     // Compose v2 puts a dash where its predecessor put an underscore.
     bench.nodes[0].root("docker image inspect dockchat-web:latest >/dev/null");
+    for node in &bench.nodes[1..] {
+        node.root(&format!("docker image inspect {registry}/dockchat:v1 >/dev/null"));
+    }
 
     let again = bench.start_json(&["run", "lab2", "--task", "task2"]).wait();
     again.assert_exit(0);
