@@ -1,6 +1,6 @@
-use super::plans::plan;
+use super::plans::{plan, step, text};
 use super::script::{Script, bad_run, good_run, good_run_of, partial_cleanup};
-use crate::domain::{Notice, Outcome, Plan, SkipReason};
+use crate::domain::{Action, FileText, Notice, Outcome, Plan, SkipReason};
 use crate::report::{PlainOptions, PlainReporter, Reporter, Style, Verbosity};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -45,6 +45,36 @@ fn verbose(verbosity: Verbosity) -> PlainOptions {
 #[test]
 fn a_good_run() {
     insta::assert_snapshot!(shown(&good_run(), PlainOptions::default()));
+}
+
+#[test]
+fn what_a_write_changes_in_a_text_is_shown_once() {
+    let file = FileText {
+        path: text("/etc/motd"),
+        content: text("new\n"),
+        mode: None,
+    };
+    let write = step(
+        ("task1", "Task 1"),
+        "edit",
+        "node-0",
+        "Edit it",
+        Action::Write { files: vec![file] },
+    );
+    let mut script = Script::new(Plan {
+        steps: vec![write],
+        ..plan()
+    });
+    script.start("edit", "node-0");
+    let output = "/etc/motd (4 bytes)\n--- /etc/motd\n+++ /etc/motd\n@@ -1,2 +1,2 @@\n same\n-old\x1b[31m\n+new\n";
+    script.output("edit", "node-0", output.as_bytes());
+    script.pass("edit", "node-0", 20);
+    let notices = script.finish();
+    let normal = shown(&notices, PlainOptions::default());
+    assert!(normal.contains("    │ -old\n    │ +new\n"), "{normal}");
+    assert!(!normal.contains("same") && !normal.contains("+++"), "{normal}");
+    let verbose = shown(&notices, verbose(Verbosity::Verbose));
+    assert_eq!(verbose.matches("+new").count(), 1, "{verbose}");
 }
 
 #[test]
