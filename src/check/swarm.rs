@@ -29,12 +29,19 @@ impl Listed {
             .address
             .rsplit_once(':')
             .map_or(self.address.as_str(), |(host, _)| host);
-        wanted.known_as.iter().any(|name| name == host || *name == self.name)
+        // Machines of other people may have the same names; an address is the node's or is not.
+        let names: &[&str] = if is_address(host) { &[host] } else { &[host, &self.name] };
+        wanted.known_as.iter().any(|known| names.contains(&known.as_str()))
     }
 
     fn shown(&self) -> String {
         format!("{} ({})", self.name, self.address)
     }
+}
+
+/// Says whether `host` is an IP address and no name.
+fn is_address(host: &str) -> bool {
+    host.contains(':') || host.chars().all(|c| c.is_ascii_digit() || c == '.')
 }
 
 /// Judges what the manager's `/version` and `/info` answered.

@@ -97,6 +97,7 @@ async fn take_back(session: &Session, instance: &Instance, named: Option<Invento
         values: Values::default(),
         state,
         images: Arc::<BinaryImages>::default(),
+        keeps_records: !recovered.unknown.is_empty(),
         keep_going: true,
         stop: CancellationToken::new(),
     };
@@ -129,10 +130,14 @@ fn nothing_owed(session: &Session, instance: &Instance, recovered: &Recovered) -
 
 /// Closes the instance where nothing is left, and says how the cleanup ended.
 fn settled(instance: &Instance, plan: &Plan, summary: &RunSummary, recovered: &Recovered) -> Result<Exit, Failure> {
-    if summary.state.owes_anything() || summary.stopped {
-        return Ok(exit_of_cleanup(&plan.steps, summary));
+    let exit = exit_of_cleanup(&plan.steps, summary);
+    if summary.stopped || exit != Exit::Success {
+        return Ok(exit);
     }
     refuse_unknown(instance, recovered)?;
+    if summary.state.owes_anything() {
+        return Ok(exit);
+    }
     instance.close()?;
     Ok(Exit::Success)
 }

@@ -24,10 +24,18 @@ impl JunitFile {
     /// Makes sure that `path` can be written.
     pub(super) fn prepare(path: &Path) -> Result<Self, Failure> {
         let usable = usable(path);
-        let refused = || format!("--junit cannot write {}", path.display());
+        let named = path.display().to_string();
+        let refused = || format!("--junit cannot write {named}");
         let (path, temporary) = usable.with_context(refused).map_err(|error| {
             Failure::new(Exit::Usage, error).hint("name a file in a directory that is there and that you may write to")
         })?;
+        // What an earlier run left would be taken for this one's, should this one not get so far as to write its own.
+        let gone = std::fs::remove_file(&path).or_else(|error| match error.kind() {
+            io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        });
+        gone.with_context(refused)
+            .map_err(|error| Failure::new(Exit::Usage, error))?;
         Ok(Self {
             path,
             temporary: Arc::new(Mutex::new(Some(temporary))),

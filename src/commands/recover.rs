@@ -209,7 +209,9 @@ fn write_down(
         };
         journal.append(EventKind::BaselineTaken { baseline })?;
         for (exec, undo) in kept.undo {
-            let step = StepId::new(exec.get(RUN_ID + 1..).unwrap_or(&exec));
+            // What a step of another node made here is called after that node as well.
+            let name = exec.split_once('@').map_or(exec.as_str(), |(name, _)| name);
+            let step = StepId::new(name.get(RUN_ID + 1..).unwrap_or(name));
             let step = step.map_err(|error| Failure::new(Exit::Left, error))?;
             journal.append(EventKind::StepStarted {
                 step: StepKey {

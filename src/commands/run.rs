@@ -79,6 +79,7 @@ pub(super) async fn run(session: &Session, options: &cli::RunAndReport) -> Resul
         values,
         state: opened.state.clone(),
         images: Arc::<BinaryImages>::default(),
+        keeps_records: false,
         keep_going: options.keep_going,
         stop: CancellationToken::new(),
     };

@@ -65,6 +65,7 @@ pub(super) async fn verify(session: &Session, options: &cli::Verify) -> Result<E
         values: captured(&state),
         state,
         images: Arc::<BinaryImages>::default(),
+        keeps_records: false,
         keep_going: true,
         stop: CancellationToken::new(),
     };

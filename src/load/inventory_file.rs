@@ -251,16 +251,25 @@ fn read_registry(value: &Value<'_>, secrets: &BTreeMap<String, SecretSource>, fa
 /// Judges the start of image names: without a dot or a port in front, an engine takes it for a part of Docker Hub.
 fn judge_registry(host: &Spanned<String>, faults: &mut Faults) {
     let text = host.get_ref();
+    if !is_registry(text) {
+        let fault = faults
+            .fault(host.span(), format!("no name of an image begins with `{text}/`"))
+            .label("this is no registry")
+            .hint(REGISTRY_HINT);
+        faults.push(fault);
+    }
+}
+
+/// What is told to somebody whose registry is none.
+pub(super) const REGISTRY_HINT: &str =
+    "write `registry.example`, `registry.example:5000/team`, or `docker.io/me` for Docker Hub";
+
+/// Says whether names of images may begin with `text`, and its first part is a server.
+pub(super) fn is_registry(text: &str) -> bool {
     let parts: Vec<&str> = text.split('/').collect();
     let server = parts.first().copied().unwrap_or_default();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-:[]".contains(c);
     let is_name = |part: &&str| !part.is_empty() && part.chars().all(is_plain);
     let is_server = server == "localhost" || server.contains(['.', ':']);
-    if !is_server || text.contains("://") || !parts.iter().all(is_name) {
-        let fault = faults
-            .fault(host.span(), format!("no name of an image begins with `{text}/`"))
-            .label("this is no registry")
-            .hint("write `registry.example`, `registry.example:5000/team`, or `docker.io/me` for Docker Hub");
-        faults.push(fault);
-    }
+    is_server && !text.contains("://") && parts.iter().all(is_name)
 }

@@ -2,7 +2,7 @@
 
 use super::faults::Faults;
 use super::fields::parse_document;
-use super::inventory_file::InventoryPlaces;
+use super::inventory_file::{InventoryPlaces, REGISTRY_HINT, is_registry};
 use super::read_lab::read_lab;
 use super::resolve::Resolver;
 use super::sample;
@@ -235,6 +235,15 @@ fn judge_values(
     let names: Vec<&str> = definition.vars().map(|var| var.name).collect();
     for name in vars.keys().filter(|name| !names.contains(&name.as_str())) {
         faults.push(unknown(lab, "variable", name, &names));
+    }
+    if let Some(registry) = vars.get("registry").filter(|_| names.contains(&"registry"))
+        && !registry.is_empty()
+        && !is_registry(registry)
+    {
+        let fault = Diagnostic::new(format!(
+            "no name of an image begins with `{registry}/`, the variable `registry`"
+        ));
+        faults.push(fault.hint(REGISTRY_HINT));
     }
     let places = context.inventory_places.as_ref();
     let placed = |fault: Diagnostic, path: &[&str]| match places.and_then(|places| places.find(path)) {

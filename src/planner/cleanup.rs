@@ -7,7 +7,7 @@
 use crate::domain::{
     Environment, NodeName, Plan, PlannedStep, State, StepId, StepKey, TaskId, Undo, UndoPhase, Verb, WhenDone, Work,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long one phase of undo may take on a node.
@@ -45,7 +45,7 @@ pub fn plan_cleanup(state: &State) -> Plan {
         let owed = state.owed.get(node).map(Vec::as_slice).unwrap_or_default();
         steps.extend(plan_node(node, owed));
     }
-    keep_records_until_read(&mut steps);
+    keep_records_until_read(state, &mut steps);
     let (lab, lab_title) = match &state.plan {
         Some(plan) => (plan.lab.clone(), plan.lab_title.clone()),
         None => (String::new(), String::new()),
@@ -60,31 +60,27 @@ pub fn plan_cleanup(state: &State) -> Plan {
     }
 }
 
-/// Lets a node that has records of what its commands made on other nodes be let go of only after those are cleaned up.
-fn keep_records_until_read(steps: &mut [PlannedStep]) {
-    let mut readers: BTreeMap<NodeName, Vec<StepKey>> = BTreeMap::new();
-    for step in steps.iter() {
-        let Work::Undo(undos) = &step.work else { continue };
-        for undo in undos {
+/// Lets a node that has records of what its commands made on other nodes be let go of only after those.
+fn keep_records_until_read(state: &State, steps: &mut [PlannedStep]) {
+    let mut readers: BTreeMap<&NodeName, BTreeSet<&NodeName>> = BTreeMap::new();
+    for reader in state.baselines.keys() {
+        for undo in state.made.get(reader).into_iter().flatten() {
             if let Undo::RemovePrinted { at: Some(at), .. } = undo {
-                readers.entry(at.clone()).or_default().push(step.key.clone());
+                readers.entry(at).or_default().insert(reader);
             }
         }
     }
-    let read: Vec<NodeName> = readers.keys().cloned().collect();
-    // A comparison asks for those records as well. Nodes that have records for each other cannot both be last.
-    let comparisons = steps.iter().filter(|step| step.work == Work::CompareBaseline);
-    let comparisons: Vec<StepKey> = comparisons.map(|step| step.key.clone()).collect();
+    let of = |step: &PlannedStep| (step.key.clone(), step.work == Work::CompareBaseline);
+    let all: Vec<(StepKey, bool)> = steps.iter().map(of).collect();
     for step in steps.iter_mut().filter(|step| step.work == Work::CompareBaseline) {
-        let mut readers = readers.remove(&step.key.node).unwrap_or_default();
-        let only_read = comparisons.iter().filter(|other| !read.contains(&other.node));
-        let asking: Vec<StepKey> = only_read
-            .filter(|other| readers.iter().any(|reader| reader.node == other.node))
-            .cloned()
-            .collect();
-        readers.extend(asking);
-        readers.dedup();
-        step.after.append(&mut readers);
+        let Some(reading) = readers.get(&step.key.node) else {
+            continue;
+        };
+        // A comparison asks for those records as well. Nodes that have records for each other cannot both be last.
+        let waited = all
+            .iter()
+            .filter(|(key, compares)| reading.contains(&key.node) && !(*compares && readers.contains_key(&key.node)));
+        step.after.extend(waited.map(|(key, _)| key.clone()));
     }
 }
 

@@ -29,6 +29,10 @@ pub(super) fn touched_paths(plan: &Plan) -> BTreeMap<NodeName, Vec<String>> {
         let of_node = paths.entry(step.key.node.clone()).or_default();
         of_node.extend(ENGINE_FILES.map(str::to_owned));
         of_node.extend(paths_of(step));
+        for node in step.elsewhere() {
+            let there = paths.entry(node.clone()).or_default();
+            there.extend(ENGINE_FILES.map(str::to_owned));
+        }
     }
     paths
         .into_iter()

@@ -5,9 +5,8 @@ use super::executor::Done;
 use super::reports::JournalLost;
 use super::shared::Shared;
 use super::undo::{SETTLE, Undoing};
-use crate::domain::{Difference, Ending, EventKind, NodeName, Outcome, PlannedStep, Undo};
+use crate::domain::{Difference, Ending, EventKind, NodeName, Outcome, PlannedStep, State, Undo};
 use crate::node::Transport;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -39,7 +38,7 @@ pub(super) async fn compare_baseline(
     if !clean {
         return Ok(undoing.finish(Outcome::FailedCheck));
     }
-    if is_needed_elsewhere(&shared.state().owed, &node) {
+    if shared.keeps_records || is_needed_elsewhere(&shared.state(), &node) {
         // Its records say what its commands made on other nodes, where that is still to be taken back.
         return Ok(undoing.finish(Outcome::Passed));
     }
@@ -52,11 +51,19 @@ pub(super) async fn compare_baseline(
     Ok(undoing.finish(Outcome::Passed))
 }
 
-/// Says whether a node owes something of which only the records of `node` know what it is.
-fn is_needed_elsewhere(owed: &BTreeMap<NodeName, Vec<Undo>>, node: &NodeName) -> bool {
-    let others = owed.iter().filter(|(other, _)| *other != node);
-    let mut undos = others.flat_map(|(_, undos)| undos);
-    undos.any(|undo| matches!(undo, Undo::RemovePrinted { at: Some(at), .. } if at == node))
+/// Says whether a node that is not let go of may still ask the records of `node` what was made there. Of two that have records for
+/// each other, one must be let go of first: it waits only for what the other owes.
+fn is_needed_elsewhere(state: &State, node: &NodeName) -> bool {
+    let asks = |undos: Option<&Vec<Undo>>, wanted: &NodeName| {
+        let mut undos = undos.into_iter().flatten();
+        undos.any(|undo| matches!(undo, Undo::RemovePrinted { at: Some(at), .. } if at == wanted))
+    };
+    let mut others = state.baselines.keys().filter(|other| *other != node);
+    others.any(|other| {
+        let is_mutual = asks(state.made.get(node), other);
+        let undos = if is_mutual { &state.owed } else { &state.made };
+        asks(undos.get(other), node)
+    })
 }
 
 type OursAndOthers = (Vec<Difference>, Vec<Difference>);
@@ -73,7 +80,7 @@ impl Undoing<'_> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let proofs = self.proofs().await?;
+            let proofs = self.all_proofs().await?;
             let contents = self.contents().await?;
             if proofs.owns_something(&contents, &self.baseline) {
                 clean_looks = 0;

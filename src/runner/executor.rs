@@ -259,13 +259,13 @@ async fn change(
     Ok(Done { outcome, output })
 }
 
-/// Makes `undo` safe on the node, under the name of the exec that makes it necessary.
-async fn keep_undo(transport: &dyn Transport, exec: &str, undo: &[Undo]) -> Result<(), NodeError> {
+/// Makes `undo` safe on the node, under the name of what makes it necessary: the exec, and its node where it is another.
+async fn keep_undo(transport: &dyn Transport, name: &str, undo: &[Undo]) -> Result<(), NodeError> {
     if undo.is_empty() {
         return Ok(());
     }
     let kept = serde_json::to_vec(undo).unwrap_or_default();
-    transport.keep(&format!("undo/{exec}.json"), &kept).await
+    transport.keep(&format!("undo/{name}.json"), &kept).await
 }
 
 /// Makes safe, on every other node that `step` makes something on, what takes that back: it must be there, since cleanup works on
@@ -288,7 +288,9 @@ async fn owe_elsewhere(shared: &Shared, step: &PlannedStep, exec: &str) -> Resul
             Ok(undo) => undo,
             Err(Refusal(outcome)) => return Ok(Err(outcome)),
         };
-        if let Err(error) = keep_undo(transport.as_ref(), exec, &undo).await {
+        // The other node may do the same step itself, or have something made by the same step of a third.
+        let name = format!("{exec}@{}", step.key.node);
+        if let Err(error) = keep_undo(transport.as_ref(), &name, &undo).await {
             return Ok(Err(named(error.to_string())));
         }
         let owed = EventKind::OwedElsewhere {

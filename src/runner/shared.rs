@@ -35,6 +35,9 @@ pub struct Run {
     pub state: State,
     /// Makes the images that the lab brings.
     pub images: Arc<dyn StandInImages>,
+    /// Whether nodes are kept hold of though nothing is left there: others, which could not be asked what they owe, may need to know
+    /// what commands on these printed.
+    pub keeps_records: bool,
     /// Whether steps that do not depend on a failed one are still begun.
     pub keep_going: bool,
     /// Fires when the user wants to stop.
@@ -48,6 +51,7 @@ pub(super) struct Shared {
     pub(super) directory: PathBuf,
     pub(super) nodes: BTreeMap<NodeName, NodeAccess>,
     pub(super) images: Arc<dyn StandInImages>,
+    pub(super) keeps_records: bool,
     pub(super) stop: CancellationToken,
     pub(super) reports: Reports,
     /// The paths that the plan touches on each node, for the baseline.
@@ -70,6 +74,7 @@ impl Shared {
             directory: run.directory,
             nodes: run.nodes,
             images: run.images,
+            keeps_records: run.keeps_records,
             stop: run.stop,
             reports,
             paths,

@@ -77,8 +77,8 @@ async fn the_undo_of_other_nodes_is_safe_here_and_there_before_the_step_begins()
         let owed = ran.position(|kind| matches!(kind, EventKind::OwedElsewhere { node, .. } if node.as_str() == name));
         assert!(baseline < owed && owed < ran.started("build@node-0"), "{name}");
         assert!(keeps(&stage, name, "baseline.json"), "{name}");
-        assert!(keeps(&stage, name, "undo/run-1-build.json"), "{name}");
-        assert!(keeps(&stage, name, "undo/run-1-up.json"), "{name}");
+        assert!(keeps(&stage, name, "undo/run-1-build@node-0.json"), "{name}");
+        assert!(keeps(&stage, name, "undo/run-1-up@node-0.json"), "{name}");
     }
 }
 
@@ -145,6 +145,35 @@ async fn it_is_kept_while_a_node_that_owes_what_it_knows_is_away() {
             .engine
             .with(|engine| engine.has_image(&image_id("1a")))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_kept_while_a_node_that_asked_it_is_not_clean() {
+    let stage = stage();
+    stage.run(&build_and_up()).await;
+    let stuck = &stage.machine("node-1").engine;
+    stuck.with(|engine| {
+        engine.networks.insert("web_default".to_owned(), of_project("web"));
+        let refusal = ("DELETE /networks".to_owned(), "network is in use".to_owned());
+        engine.refusals.push(refusal);
+    });
+    let ran = stage.cleanup().await;
+    assert_eq!(ran.outcome("undo-images@node-1"), Outcome::Passed);
+    assert_eq!(ran.outcome("undo-containers@node-1"), Outcome::FailedCheck);
+    assert!(!is_released(&ran, "node-0"), "a layer of the build may still come");
+    stuck.with(|engine| engine.refusals.clear());
+    let ran = stage.cleanup().await;
+    assert!(!stage.state().owes_anything(), "{:#?}", ran.events);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_with_records_for_each_other_are_both_let_go_of() {
+    let stage = stage();
+    let back = step("build-back", "node-1", "build back").undo_on("node-0", UndoText::Images(vec![text("back:v1")]));
+    let build = step("build", "node-0", BUILD).undo_on("node-1", UndoText::Images(vec![text("web:v1")]));
+    stage.run(&plan(vec![build, back])).await;
+    let ran = stage.cleanup().await;
+    assert!(!stage.state().owes_anything(), "{:#?}", ran.events);
 }
 
 #[tokio::test(start_paused = true)]

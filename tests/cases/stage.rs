@@ -185,6 +185,7 @@ impl Stage {
             values,
             state,
             images: Arc::new(Archives),
+            keeps_records: false,
             keep_going: self.keep_going,
             // A run that lost its journal cancels what it was given; the next one must not find it cancelled.
             stop: self.stop.child_token(),

@@ -225,7 +225,7 @@ pub const SABOTAGES: &[Sabotage] = &[
     Sabotage {
         name: "the Compose file has no constraint",
         breaks: &[(0, "again staging '/environment:/d; /constraint/d'; answers")],
-        root: "constrained",
+        root: "db-constrained",
         nodes: &["node-1"],
         step: "task 3 step 4: db and web both need constraint:environment==staging",
         actual: "was placed without any constraint",
@@ -234,7 +234,7 @@ pub const SABOTAGES: &[Sabotage] = &[
     Sabotage {
         name: "only the database is constrained",
         breaks: &[(0, "again staging '/links/,$ { /environment:/d; /constraint/d }'; answers")],
-        root: "constrained",
+        root: "web-constrained",
         nodes: &["node-1"],
         step: "task 3 step 4: ",
         actual: "dockchat_staging_web_1 is there, but was placed without any constraint",
@@ -243,7 +243,7 @@ pub const SABOTAGES: &[Sabotage] = &[
     Sabotage {
         name: "it was deployed past the manager",
         breaks: &[(0, "remove staging; compose_file staging; host=tcp://$node_1:2375 compose staging dockchat_staging up -d; answers")],
-        root: "constrained",
+        root: "db-constrained",
         nodes: &["node-1"],
         step: "task 3 step 4: ",
         actual: "was not made through the Swarm manager",
