@@ -130,14 +130,14 @@ fn nothing_owed(session: &Session, instance: &Instance, recovered: &Recovered) -
 
 /// Closes the instance where nothing is left, and says how the cleanup ended.
 fn settled(instance: &Instance, plan: &Plan, summary: &RunSummary, recovered: &Recovered) -> Result<Exit, Failure> {
-    let exit = exit_of_cleanup(&plan.steps, summary);
-    if summary.stopped || exit != Exit::Success {
-        return Ok(exit);
+    let all_done = summary.outcomes.values().all(Outcome::lets_others_go_on);
+    if all_done && !summary.stopped {
+        refuse_unknown(instance, recovered)?;
+    }
+    if summary.state.owes_anything() || summary.stopped {
+        return Ok(exit_of_cleanup(&plan.steps, summary));
     }
     refuse_unknown(instance, recovered)?;
-    if summary.state.owes_anything() {
-        return Ok(exit);
-    }
     instance.close()?;
     Ok(Exit::Success)
 }
