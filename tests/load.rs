@@ -381,11 +381,11 @@ fn provided(action: &str) -> Result<(Action, UndoText), String> {
 }
 
 #[rstest::rstest]
-#[case(r#"{ image = "labctl/swarm:1", stand_in = "swarm" }"#, "labctl images build swarm | docker load; docker tag labctl/swarm:1", &["labctl/swarm:1"])]
-#[case(r#"{ image = "labctl/swarm:1", stand_in = "swarm", upstream = "" }"#, "labctl images build swarm | docker load; docker tag labctl/swarm:1", &["labctl/swarm:1"])]
+#[case(r#"{ image = "labctl/swarm:1", stand_in = "swarm" }"#, "labctl images build swarm | docker load  # as labctl/swarm:1", &["labctl/swarm:1"])]
+#[case(r#"{ image = "labctl/swarm:1", stand_in = "swarm", upstream = "" }"#, "labctl images build swarm | docker load  # as labctl/swarm:1", &["labctl/swarm:1"])]
 #[case(r#"{ image = "swarm:1.2.9", stand_in = "swarm" }"#, "docker pull swarm:1.2.9", &["swarm:1.2.9"])]
 #[case(r#"{ image = "a/b", upstream = "b" }"#, "docker pull b; docker tag b a/b", &["a/b", "b"])]
-#[case(r#"{ image = "a/mongo", upstream = "mongo", stand_in = "mongo" }"#, "docker pull mongo || labctl images build mongo | docker load; docker tag a/mongo", &["a/mongo", "mongo"])]
+#[case(r#"{ image = "a/mongo", upstream = "mongo", stand_in = "mongo" }"#, "docker pull mongo && docker tag mongo a/mongo || labctl images build mongo | docker load", &["a/mongo", "mongo"])]
 fn an_image_comes_from_where_its_name_says(#[case] written: &str, #[case] shown: &str, #[case] undone: &[&str]) {
     let (action, undo) = provided(written).unwrap();
     assert_eq!(action.to_string(), shown);

@@ -96,7 +96,7 @@ pub(super) fn evaluate_swarm(
 fn faults(wanted: &SwarmCheck, values: &Values, listed: &[Listed]) -> Result<Vec<String>, MissingValue> {
     let mut faults = Vec::new();
     for node in &wanted.nodes {
-        let Some(found) = listed.iter().find(|listed| listed.is(node)) else {
+        let Some(found) = chosen(listed, node) else {
             faults.push(format!("{} is not in the cluster", node.node));
             continue;
         };
@@ -118,11 +118,23 @@ fn faults(wanted: &SwarmCheck, values: &Values, listed: &[Listed]) -> Result<Vec
             }
         }
     }
-    let strangers = listed
-        .iter()
-        .filter(|listed| !wanted.nodes.iter().any(|node| listed.is(node)));
-    faults.extend(strangers.map(|stranger| format!("{} is in the cluster as well", stranger.shown())));
+    let known: Vec<&Listed> = wanted.nodes.iter().filter_map(|node| chosen(listed, node)).collect();
+    let strangers = listed.iter().filter(|listed| !known.contains(listed));
+    let mut strangers: Vec<String> = strangers
+        .map(|stranger| format!("{} is in the cluster as well", stranger.shown()))
+        .collect();
+    if let Some(last) = strangers.last_mut() {
+        last.push_str(" (an address that no agent renews goes by itself within 3 minutes)");
+    }
+    faults.append(&mut strangers);
     Ok(faults)
+}
+
+/// Returns what is listed of `wanted`: the healthy one where an address that it had before is listed, too.
+fn chosen<'a>(listed: &'a [Listed], wanted: &SwarmNodeCheck) -> Option<&'a Listed> {
+    let mut candidates = listed.iter().filter(|listed| listed.is(wanted));
+    let healthy = candidates.clone().find(|listed| listed.is_healthy());
+    healthy.or_else(|| candidates.next())
 }
 
 fn parsed(seen: &HttpSeen) -> Option<Value> {

@@ -157,9 +157,14 @@ fn display_provide(
     let load = stand_in.map(|service| format!("labctl images build {service} | docker load"));
     match (upstream, load) {
         (Some(upstream), _) if upstream == image => write!(formatter, "docker pull {image}"),
-        (Some(upstream), Some(load)) => write!(formatter, "docker pull {upstream} || {load}; docker tag {image}"),
+        (Some(upstream), Some(load)) => {
+            write!(
+                formatter,
+                "docker pull {upstream} && docker tag {upstream} {image} || {load}"
+            )
+        }
         (Some(upstream), None) => write!(formatter, "docker pull {upstream}; docker tag {upstream} {image}"),
-        (None, Some(load)) => write!(formatter, "{load}; docker tag {image}"),
+        (None, Some(load)) => write!(formatter, "{load}  # as {image}"),
         (None, None) => write!(formatter, "docker image inspect {image}"),
     }
 }

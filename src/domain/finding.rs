@@ -115,13 +115,11 @@ impl<'a> Picture<'a> {
             .collect();
         let edges = plan.steps.iter().map(|step| {
             let on = step.stands_on.iter().filter_map(|key| index.get(key).copied());
-            on.collect::<Vec<_>>()
+            // What holds is no way to a cause further down: whatever is wrong there did not reach this.
+            on.filter(|other| is_wrong[*other]).collect::<Vec<_>>()
         });
         let edges: Vec<Vec<usize>> = edges.collect();
-        let below = (0..keys.len()).map(|at| {
-            let all = reachable(&edges, at);
-            all.into_iter().filter(|other| is_wrong[*other]).collect()
-        });
+        let below = (0..keys.len()).map(|at| reachable(&edges, at));
         Self {
             below: below.collect(),
             silent: keys.iter().map(|key| silent.get(*key)).collect(),

@@ -119,9 +119,11 @@ fn told(finding: &Finding) -> String {
 }
 
 #[test]
-fn what_stands_on_a_failure_is_listed_under_it_through_what_passed() {
+fn what_stands_on_a_failure_is_listed_under_it_and_what_holds_leads_to_no_cause_below() {
+    let world = World::of(CLUSTER).failed(&["engine@1", "label@1", "cluster@0", "web@1"]);
+    assert_eq!(world.told(), ["engine: engine@1 -> label@1 cluster@0 web@1"]);
     let world = World::of(CLUSTER).failed(&["engine@1", "cluster@0", "web@1"]);
-    assert_eq!(world.told(), ["engine: engine@1 -> cluster@0 web@1"]);
+    assert_eq!(world.told(), ["engine: engine@1 ->", "cluster: cluster@0 -> web@1"]);
 }
 
 #[test]
@@ -141,14 +143,16 @@ fn two_broken_things_are_two_findings_and_no_consequence_is_told_twice() {
     let world = World::of(CLUSTER).failed(&["engine@2", "manager@0", "cluster@0", "web@2"]);
     assert_eq!(
         world.told(),
-        ["engine: engine@2 -> cluster@0 web@2", "manager: manager@0 ->"]
+        ["engine: engine@2 ->", "manager: manager@0 -> cluster@0 web@2"]
     );
 }
 
 #[test]
 fn what_cannot_be_told_is_a_cause_as_well() {
-    let world = World::of(CLUSTER).unknown(&["manager@0"]).failed(&["web@1"]);
-    assert_eq!(world.told(), ["manager: manager@0 -> web@1"]);
+    let world = World::of(CLUSTER)
+        .unknown(&["manager@0"])
+        .failed(&["cluster@0", "web@1"]);
+    assert_eq!(world.told(), ["manager: manager@0 -> cluster@0 web@1"]);
 }
 
 #[test]
