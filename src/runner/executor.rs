@@ -4,6 +4,7 @@ use super::action::{Scene, perform};
 use super::baseline::{engine_contents, take_baseline};
 use super::checks::{holds_already, judge_checks};
 use super::comparison::compare_baseline;
+use super::elsewhere::{keep_undo, owe_elsewhere};
 use super::engine::{Engine, EngineFault};
 use super::output::StepOutput;
 use super::ownership::Proofs;
@@ -11,13 +12,13 @@ use super::reports::JournalLost;
 use super::reset::reset_node;
 use super::shared::{NodeAccess, Shared};
 use super::undo::undo_all;
-use super::undo_steps::{Refusal, plan_undo, plan_undo_elsewhere};
+use super::undo_steps::{Refusal, plan_undo};
 use crate::check::CommandEvidence;
 use crate::domain::{
     Action, Capture, CaptureFrom, CheckKind, Ending, EventKind, NodeName, Outcome, OutputRecord, PlannedStep,
     ProbeError, Redactor, SkipReason, Undo, UndoText, WhenDone, Work, without_control_sequences,
 };
-use crate::node::{NodeError, Transport};
+use crate::node::Transport;
 use regex::RegexBuilder;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -129,7 +130,7 @@ async fn reach(shared: &Shared, step: &PlannedStep) -> Result<Result<Arc<dyn Tra
 
 /// Makes `node`, on which `step` changes something, ready for changes, once a run: its baseline is in the journal and on the node before anything else,
 /// and what a labctl that died left running there is stopped.
-async fn prepare(
+pub(super) async fn prepare(
     shared: &Shared,
     step: &PlannedStep,
     node: &NodeName,
@@ -181,7 +182,7 @@ async fn prepare(
     Ok(Ok(()))
 }
 
-fn not_started(reason: &str) -> Outcome {
+pub(super) fn not_started(reason: &str) -> Outcome {
     Outcome::CouldNotStart {
         reason: reason.to_owned(),
         hint: None,
@@ -257,50 +258,6 @@ async fn change(
         Err(error) => return Ok(not_started(&format!("the output could not be kept: {error}")).into()),
     };
     Ok(Done { outcome, output })
-}
-
-/// Makes `undo` safe on the node, under the name of what makes it necessary: the exec, and its node where it is another.
-async fn keep_undo(transport: &dyn Transport, name: &str, undo: &[Undo]) -> Result<(), NodeError> {
-    if undo.is_empty() {
-        return Ok(());
-    }
-    let kept = serde_json::to_vec(undo).unwrap_or_default();
-    transport.keep(&format!("undo/{name}.json"), &kept).await
-}
-
-/// Makes safe, on every other node that `step` makes something on, what takes that back: it must be there, since cleanup works on
-/// each node for itself.
-async fn owe_elsewhere(shared: &Shared, step: &PlannedStep, exec: &str) -> Result<Result<(), Outcome>, JournalLost> {
-    for node in step.elsewhere() {
-        let named = |reason: String| not_started(&format!("{node}, on which this step makes something: {reason}"));
-        let transport = match shared.access(node) {
-            NodeAccess::Connected(transport) => transport,
-            NodeAccess::Unreachable(reason) => return Ok(Err(named(reason))),
-        };
-        match prepare(shared, step, node, transport.as_ref()).await? {
-            Ok(()) => {}
-            Err(Outcome::LostConnection { reason } | Outcome::CouldNotStart { reason, .. }) => {
-                return Ok(Err(named(reason)));
-            }
-            Err(outcome) => return Ok(Err(outcome)),
-        }
-        let undo = match plan_undo_elsewhere(shared, step, node, exec) {
-            Ok(undo) => undo,
-            Err(Refusal(outcome)) => return Ok(Err(outcome)),
-        };
-        // The other node may do the same step itself, or have something made by the same step of a third.
-        let name = format!("{exec}@{}", step.key.node);
-        if let Err(error) = keep_undo(transport.as_ref(), &name, &undo).await {
-            return Ok(Err(named(error.to_string())));
-        }
-        let owed = EventKind::OwedElsewhere {
-            step: step.key.clone(),
-            node: node.clone(),
-            undo,
-        };
-        shared.reports.event(owed).await?;
-    }
-    Ok(Ok(()))
 }
 
 /// Removes the containers that an earlier run of the step made under the names it is to make again: an engine gives no name twice.
