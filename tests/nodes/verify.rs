@@ -77,7 +77,7 @@ fn what_was_never_done_is_a_finding_for_each_thing_to_do() {
     let Some(bench) = bench() else { return };
     let found = findings(&bench, "task2", 1);
     let causes: Vec<&str> = found.iter().map(|one| one["cause"]["step"].as_str().unwrap()).collect();
-    assert_eq!(causes, ["engine-labelled", "manager-answers"]);
+    assert_eq!(causes, ["engine-labelled", "manager-answers", "agents-run"]);
     assert_eq!(found[0]["shown_by"].as_array().unwrap().len(), 2, "both nodes in one");
     bench.assert_nodes_as_before();
 }
