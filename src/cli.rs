@@ -1,5 +1,12 @@
 //! The command line, as clap types. What `labctl --help` says is its documentation.
 
+mod images;
+mod playground;
+
+use images::IMAGES_EXAMPLES;
+pub use images::Images;
+pub use playground::{NodeInit, Playground, Suite};
+
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -68,27 +75,6 @@ Examples:
   labctl playground up --suite trixie   nodes with a Docker Engine and a Compose of today
   labctl playground ssh node-0          look around on one
   labctl playground down                remove every trace of them";
-
-const IMAGES_EXAMPLES: &str = "\
-Examples:
-  labctl images build swarm | docker load                     try one on this machine
-  labctl images build mongo --output mongo.tar                keep one as a file
-  labctl images load swarm --inventory aws.toml               bring one to all nodes of an inventory
-  labctl images load --inventory aws.toml --on node-1,node-2  bring all of them to two nodes
-
-They are made of this very binary: no compiler and no registry is needed.";
-
-const IMAGES_LOAD_NOTES: &str = "\
-Examples:
-  labctl images load --inventory aws.toml                     all of them, to all nodes
-  labctl images load swarm --inventory aws.toml --on node-1   one, to one node
-
-An image that a node has already is not sent again. One that had the name until then stays, without
-a name.
-
-They belong to no lab: `labctl cleanup` counts them as what was there before, and `docker rmi` on
-the node takes them away. Load them before a lab begins: where a lab brings an image of that name,
-too, what came after its beginning goes at its cleanup.";
 
 const SSH_EXAMPLES: &str = "\
 Examples:
@@ -372,91 +358,6 @@ pub enum Inventory {
         /// Where to write it, where no file is yet [default: standard output].
         #[arg(long, short, value_name = "FILE", env = "LABCTL_OUTPUT", hide_env = true)]
         output: Option<PathBuf>,
-    },
-}
-
-/// What starts the services of a node of the playground.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum NodeInit {
-    /// sysvinit.
-    Sysvinit,
-    /// systemd, with Debian's unit for the engine.
-    Systemd,
-    /// systemd, with Docker's own unit for the engine.
-    DockerCe,
-}
-
-/// What a node of the playground is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Suite {
-    /// Debian 12.
-    Bookworm,
-    /// Debian 13.
-    Trixie,
-}
-
-/// What to do with the playground.
-#[derive(Debug, Clone, Subcommand)]
-pub enum Playground {
-    /// Starts three real nodes on this machine; harmless where they run already.
-    Up {
-        /// What starts the services: sysvinit, systemd, or docker-ce (systemd with Docker's own unit, which ignores
-        /// /etc/default/docker); one for all nodes, or three with commas [default: what the nodes have, else sysvinit].
-        #[arg(
-            long,
-            value_name = "INIT",
-            value_delimiter = ',',
-            hide_possible_values = true,
-            env = "LABCTL_INIT",
-            hide_env = true
-        )]
-        init: Vec<NodeInit>,
-
-        /// What the nodes are made of: bookworm (Docker Engine 20.10, docker-compose 1.29) or trixie (26.1 and 2.26, only
-        /// with sysvinit); one for all nodes, or three with commas [default: what the nodes have, else bookworm].
-        #[arg(
-            long,
-            value_name = "SUITE",
-            value_delimiter = ',',
-            hide_possible_values = true,
-            env = "LABCTL_SUITE",
-            hide_env = true
-        )]
-        suite: Vec<Suite>,
-    },
-    /// Removes the nodes, their network, volumes and keys.
-    Down,
-    /// Shows the nodes, their addresses, and how to log in.
-    Status,
-    /// Opens a shell on a node of the playground.
-    Ssh(Ssh),
-}
-
-/// What to do with the images that labctl makes of itself.
-#[derive(Debug, Clone, Subcommand)]
-pub enum Images {
-    /// Lists them.
-    List,
-    /// Writes one as an archive that `docker load` takes.
-    #[command(after_help = IMAGES_EXAMPLES)]
-    Build {
-        /// The image, as `images list` calls it.
-        name: String,
-
-        /// Where to write it [default: standard output, where that is no terminal].
-        #[arg(long, short, value_name = "FILE", env = "LABCTL_OUTPUT", hide_env = true)]
-        output: Option<PathBuf>,
-    },
-    /// Loads them to the engines of nodes, over SSH.
-    #[command(after_help = IMAGES_LOAD_NOTES)]
-    Load {
-        /// The images, as `images list` calls them [default: all].
-        #[arg(value_name = "NAME")]
-        names: Vec<String>,
-
-        /// A node to load to; several with commas between them [default: all].
-        #[arg(long, value_name = "NODE", value_delimiter = ',', env = "LABCTL_ON", hide_env = true)]
-        on: Vec<String>,
     },
 }
 

@@ -16,6 +16,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+#[path = "load/machines.rs"]
+mod machines;
+#[path = "load/steps.rs"]
+mod steps;
+
 fn facts(flavour: ComposeFlavour) -> Facts {
     Facts {
         login: LoginFacts {
@@ -275,137 +280,12 @@ fn every_bad_inventory_is_told_with_all_its_faults() {
 }
 
 #[test]
-fn values_in_a_shell_text_are_quoted() {
-    let lab = lab_of(
-        "[[task.step]]\nid = \"a\"\ntitle = \"A\"\nshell = \"echo {{ vars.greeting }} {{ vars.greeting | quote }} {{ vars.greeting | safe }}\"\n\
-         undo = []\nexpect = [{ exit = 0 }]\n",
-    )
-    .unwrap();
-    assert_eq!(
-        first(&lab).action.to_string(),
-        r"echo 'it'\''s $HOME' 'it'\''s $HOME' it's $HOME"
-    );
-}
-
-#[test]
-fn captured_values_become_holes_that_are_quoted_in_a_shell() {
-    let lab = lab_of(
-        "[[task.step]]\nid = \"a\"\ntitle = \"A\"\nrun = [\"date\"]\nundo = []\ncapture.now.regex = \"(.*)\"\nexpect = [{ exit = 0 }]\n\
-         [[task.step]]\nid = \"b\"\ntitle = \"B\"\nshell = \"echo {{ 'at ' ~ capture.now }}\"\nundo = []\nexpect = [{ stdout = \"{{ capture.now }}\" }]\n",
-    )
-    .unwrap();
-    let second = &lab.tasks[0].steps[1].on[0];
-    assert_eq!(second.action.to_string(), "echo 'at '<now>");
-    let Action::Run { command, .. } = &second.action else {
-        panic!()
-    };
-    assert!(format!("{command:?}").contains("quoted: true"), "{command:?}");
-    let CheckKind::Stdout(wanted) = &second.expect[0].kind else {
-        panic!()
-    };
-    assert!(wanted.contains[0].holes().all(|hole| !hole.quoted && !hole.secret));
-}
-
-#[test]
 fn secrets_may_stand_in_the_environment_standard_input_and_files_only() {
     let good = "[[task.step]]\nid = \"a\"\ntitle = \"A\"\nrun = [\"cat\"]\nstdin = \"{{ secret.password }}\"\nenv.P = \"{{ secret.password }}\"\nundo = []\nexpect = [{ exit = 0 }]\n";
     let lab = lab_of(good).unwrap();
     assert!(first(&lab).environment["P"].holes().all(|hole| hole.secret));
     let bad = good.replace("[\"cat\"]", "[\"echo\", \"{{ secret.password }}\"]");
     insta::assert_snapshot!(told(lab_of(&bad)));
-}
-
-#[test]
-fn undo_on_other_nodes_goes_there_and_what_is_the_steps_own_stays() {
-    let lab = lab_of(
-        "[[task.step]]\nid = \"a\"\ntitle = \"A\"\nrun = [\"true\"]\n\
-         undo = [{ project = \"chat\", on = [\"node-0\", \"node-1\"] }, { container = \"web\", on = \"node-1\" }]\nexpect = [{ exit = 0 }]\n",
-    )
-    .unwrap();
-    let project = UndoText::Project(Text::literal("chat"));
-    let container = UndoText::Container(Text::literal("web"));
-    assert_eq!(first(&lab).undo, std::slice::from_ref(&project));
-    let elsewhere = BTreeMap::from([(NodeName::new("node-1").unwrap(), vec![project, container])]);
-    assert_eq!(first(&lab).undo_elsewhere, elsewhere);
-}
-
-#[test]
-fn values_are_put_together_in_order_and_steps_give_more_to_their_templates() {
-    let text = "[lab]\nformat = 1\nid = \"x\"\ntitle = \"X\"\nnodes = [\"node-0\"]\n\
-                [values]\nhost = \"{{ nodes.node_0.private_ip }}\"\nurl = \"http://{{ values.host }}/\"\n\
-                [[task]]\nid = \"t\"\ntitle = \"T\"\non = \"node-0\"\n[[task.step]]\nid = \"a\"\ntitle = \"A\"\n\
-                write = { path = \"~/a\", template = \"page\", with = { who = \"at {{ values.url }}\" } }\nexpect = [{ file = \"~/a\" }]\n";
-    let source = LabSource::from_text("x.toml", text, &[("page", "{{ with.who }} {{ values.host }}")]);
-    let definition = load::parse_lab(&source).unwrap();
-    let lab = resolve_with(&definition, &inventory(), &[]).unwrap();
-    let Action::Write { files } = &first(&lab).action else {
-        panic!("{:?}", first(&lab).action)
-    };
-    let host = &inventory().nodes[0].private_ip;
-    assert_eq!(files[0].content, Text::literal(format!("at http://{host}/ {host}")));
-}
-
-#[test]
-fn docker_formats_pass_through_raw_blocks() {
-    let lab = lab_of(
-        "[[task.step]]\nid = \"a\"\ntitle = \"A\"\nrun = [\"docker\", \"ps\", \"--format\", \"{% raw %}{{.ID}}{% endraw %}\"]\nundo = []\nexpect = [{ exit = 0 }]\n",
-    )
-    .unwrap();
-    assert_eq!(first(&lab).action.to_string(), "docker ps --format '{{.ID}}'");
-}
-
-#[test]
-fn write_clone_and_provide_know_their_undo() {
-    let lab = lab_of(
-        "[[task.step]]\nid = \"a\"\ntitle = \"A\"\nwrite = { path = \"~/a/b.txt\", content = \"x\" }\nundo = [{ directory = \"~/a\" }]\nexpect = [{ file = \"~/a/b.txt\" }]\n",
-    )
-    .unwrap();
-    let paths: Vec<String> = first(&lab)
-        .undo
-        .iter()
-        .map(|undo| match undo {
-            UndoText::File(path) | UndoText::Directory(path) => path.to_string(),
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    assert_eq!(paths, ["/home/ubuntu/a/b.txt", "/home/ubuntu/a"]);
-}
-
-fn provided(action: &str) -> Result<(Action, UndoText), String> {
-    let step = format!(
-        "[[task.step]]\nid = \"a\"\ntitle = \"A\"\nprovide = {action}\nexpect = [{{ images = {{ present = [\"x\"] }} }}]\n"
-    );
-    let lab = lab_of(&step).map_err(|faults| render_diagnostics(&faults, false))?;
-    let step = first(&lab);
-    Ok((step.action.clone(), step.undo[0].clone()))
-}
-
-#[rstest::rstest]
-#[case(r#"{ image = "labctl/swarm:1", stand_in = "swarm" }"#, "labctl images build swarm | docker load  # as labctl/swarm:1", &["labctl/swarm:1"])]
-#[case(r#"{ image = "labctl/swarm:1", stand_in = "swarm", upstream = "" }"#, "labctl images build swarm | docker load  # as labctl/swarm:1", &["labctl/swarm:1"])]
-#[case(r#"{ image = "swarm:1.2.9", stand_in = "swarm" }"#, "docker pull swarm:1.2.9", &["swarm:1.2.9"])]
-#[case(r#"{ image = "a/b", upstream = "b" }"#, "docker pull b; docker tag b a/b", &["a/b", "b"])]
-#[case(r#"{ image = "a/mongo", upstream = "mongo", stand_in = "mongo" }"#, "docker pull mongo && docker tag mongo a/mongo || labctl images build mongo | docker load", &["a/mongo", "mongo"])]
-fn an_image_comes_from_where_its_name_says(#[case] written: &str, #[case] shown: &str, #[case] undone: &[&str]) {
-    let (action, undo) = provided(written).unwrap();
-    assert_eq!(action.to_string(), shown);
-    let UndoText::Images(images) = undo else {
-        panic!("{undo:?}")
-    };
-    let images: Vec<String> = images.iter().map(ToString::to_string).collect();
-    assert_eq!(images, undone);
-}
-
-#[rstest::rstest]
-#[case(r#"{ image = "a" }"#, "does not say where the image comes from")]
-#[case(
-    r#"{ image = "a", upstream = "", stand_in = "" }"#,
-    "nothing says where this image comes from"
-)]
-#[case(r#"{ image = "a", stand_in = "swarn" }"#, "did you mean `swarm`?")]
-fn an_image_from_nowhere_is_refused(#[case] written: &str, #[case] expected: &str) {
-    let refusal = provided(written).unwrap_err();
-    assert!(refusal.contains(expected), "{refusal}");
 }
 
 #[test]
@@ -426,41 +306,6 @@ fn the_lab_in_the_authors_guide_is_right() {
 }
 
 #[test]
-fn the_inventory_in_the_guide_is_right() {
-    let guide = include_str!("../inventories/README.md");
-    let blocks = guide
-        .lines()
-        .filter_map(|line| line.strip_prefix("    "))
-        .filter(|line| !line.starts_with("labctl"));
-    let text: Vec<&str> = blocks.filter(|line| !line.starts_with("identity_file")).collect();
-    let source = Arc::new(SourceText {
-        name: "inventories/README.md".into(),
-        text: text.join("\n"),
-    });
-    if let Err(faults) = load::parse_inventory(&source, Path::new("/")) {
-        panic!("{}", render_diagnostics(&faults, false));
-    }
-}
-
-#[test]
-fn nodes_are_selected_by_name_pattern_group_and_all() {
-    for (on, expected) in [
-        ("[\"node-2\", \"node-0\"]", vec!["node-0", "node-2"]),
-        ("\"@cluster\"", vec!["node-1", "node-2"]),
-        ("\"all\"", vec!["node-0", "node-1", "node-2"]),
-        ("\"*-1\"", vec!["node-1"]),
-    ] {
-        let step =
-            format!("[[task.step]]\nid = \"a\"\ntitle = \"A\"\non = {on}\nwait = true\nexpect = [{{ port = 22 }}]\n");
-        let lab = lab_of(&step).unwrap();
-        let nodes: Vec<&str> = lab.tasks[0].steps[0].on.iter().map(|on| on.node.as_str()).collect();
-        assert_eq!(nodes, expected, "{on}");
-    }
-    let step = "[[task.step]]\nid = \"a\"\ntitle = \"A\"\non = \"@nobody\"\nwait = true\nexpect = [{ port = 22 }]\n";
-    assert!(told(lab_of(step)).contains("no node of the lab is in `@nobody`"));
-}
-
-#[test]
 fn what_the_lab_does_not_have_is_told_where_it_is_given() {
     let source = load::find_lab(None, Path::new("/nonexistent")).unwrap();
     let definition = load::parse_lab(&source).unwrap();
@@ -478,74 +323,6 @@ fn what_the_lab_does_not_have_is_told_where_it_is_given() {
     let vars = BTreeMap::from([("dockchat_repositry".to_owned(), "x".to_owned())]);
     let faults = load::validate(&definition, &inventory, &vars, &context).unwrap_err();
     insta::assert_snapshot!(render_diagnostics(&faults, false));
-}
-
-#[test]
-fn an_inventory_that_labctl_writes_can_be_read() {
-    let node = |index: usize| NodeDraft {
-        name: format!("node-{index}"),
-        private_ip: Some(format!("10.0.0.1{index}")),
-        address: Some(format!("203.0.113.{index}")),
-        public_address: None,
-    };
-    let draft = InventoryDraft {
-        user: Some("ubuntu".into()),
-        identity_file: None,
-        nodes: (0..3).map(node).collect(),
-    };
-    let text = load::inventory_toml(&draft);
-    let source = Arc::new(SourceText {
-        name: "mine.toml".into(),
-        text,
-    });
-    let (inventory, _) = load::parse_inventory(&source, Path::new("/"))
-        .unwrap_or_else(|faults| panic!("{}", render_diagnostics(&faults, false)));
-    assert_eq!(inventory.nodes.len(), 3);
-    assert_eq!(inventory.nodes[2].address, "203.0.113.2");
-    assert_eq!(inventory.nodes[2].login.user.as_deref(), Some("ubuntu"));
-}
-
-#[test]
-fn the_example_for_aws_is_right_once_it_is_filled_in() {
-    let example = include_str!("../inventories/aws.toml");
-    let source = |text: &str| {
-        Arc::new(SourceText {
-            name: "inventories/aws.toml".into(),
-            text: text.into(),
-        })
-    };
-    let faults = load::parse_inventory(&source(example), Path::new("/nonexistent")).unwrap_err();
-    assert!(
-        faults
-            .faults
-            .iter()
-            .all(|fault| fault.message.contains("not filled in yet")),
-        "{faults}"
-    );
-    let key = tempfile::NamedTempFile::new().unwrap();
-    let mut filled = example.replace("identity_file = \"\"", &format!("identity_file = {:?}", key.path()));
-    for index in 0..3 {
-        filled = filled.replacen("private_ip = \"\"", &format!("private_ip = \"10.0.0.1{index}\""), 1);
-        filled = filled.replacen("address = \"\"", &format!("address = \"203.0.113.{index}\""), 1);
-    }
-    let (inventory, _) = load::parse_inventory(&source(&filled), Path::new("/"))
-        .unwrap_or_else(|faults| panic!("{}", render_diagnostics(&faults, false)));
-    assert_eq!(inventory.nodes.len(), 3);
-}
-
-#[test]
-fn an_unknown_inventory_is_answered_with_what_is_there() {
-    let cwd = tempfile::tempdir().unwrap();
-    std::fs::create_dir(cwd.path().join("inventories")).unwrap();
-    std::fs::write(cwd.path().join("inventories/aws.toml"), "").unwrap();
-    for name in ["aws", "aws.toml", "inventories/aws.toml"] {
-        assert_eq!(
-            load::find_inventory(name, cwd.path()).unwrap().shown,
-            "inventories/aws.toml"
-        );
-    }
-    let faults = load::find_inventory("awz.toml", cwd.path()).unwrap_err();
-    assert_eq!(faults.faults[0].hint.as_deref(), Some("did you mean `aws`?"));
 }
 
 proptest! {
