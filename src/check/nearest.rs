@@ -1,6 +1,7 @@
 //! What a container must be like, and what is wrong with those that come near it.
 //!
-//! Responsible for the words of that. A container that is in nothing like what was wanted is never shown: its command line is nobody's business.
+//! Responsible for the words of that. A container that is in nothing like what was wanted is never shown: its command line is
+//! nobody's business.
 
 use super::text::shortened;
 use crate::domain::{ContainerSeen, ContainersCheck, MissingValue, Text, Values, familiar_reference, matches_pattern};

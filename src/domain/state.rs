@@ -126,6 +126,20 @@ impl State {
         self.plan = Some(plan.clone());
     }
 
+    /// Says whether anything in `undos`, of some other node, is known only to the records of `node`.
+    pub fn needs_records_of(undos: Option<&Vec<Undo>>, node: &NodeName) -> bool {
+        let mut undos = undos.into_iter().flatten();
+        undos.any(|undo| matches!(undo, Undo::RemovePrinted { at: Some(at), .. } if at == node))
+    }
+
+    /// Returns the nodes, none of them let go of, that may ask the records of `node` what was made there.
+    pub fn readers_of(&self, node: &NodeName) -> BTreeSet<&NodeName> {
+        let others = self.baselines.keys().filter(|other| *other != node);
+        others
+            .filter(|other| Self::needs_records_of(self.made.get(*other), node))
+            .collect()
+    }
+
     /// Says whether every step that `task` ever had here has passed.
     pub fn task_passed(&self, task: &TaskId) -> bool {
         self.tasks.get(task).is_some_and(|steps| {

@@ -7,7 +7,7 @@
 use crate::domain::{
     Environment, NodeName, Plan, PlannedStep, State, StepId, StepKey, TaskId, Undo, UndoPhase, Verb, WhenDone, Work,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long one phase of undo may take on a node.
@@ -62,25 +62,17 @@ pub fn plan_cleanup(state: &State) -> Plan {
 
 /// Lets a node that has records of what its commands made on other nodes be let go of only after those.
 fn keep_records_until_read(state: &State, steps: &mut [PlannedStep]) {
-    let mut readers: BTreeMap<&NodeName, BTreeSet<&NodeName>> = BTreeMap::new();
-    for reader in state.baselines.keys() {
-        for undo in state.made.get(reader).into_iter().flatten() {
-            if let Undo::RemovePrinted { at: Some(at), .. } = undo {
-                readers.entry(at).or_default().insert(reader);
-            }
-        }
-    }
-    let of = |step: &PlannedStep| (step.key.clone(), step.work == Work::CompareBaseline);
-    let all: Vec<(StepKey, bool)> = steps.iter().map(of).collect();
-    for step in steps.iter_mut().filter(|step| step.work == Work::CompareBaseline) {
-        let Some(reading) = readers.get(&step.key.node) else {
-            continue;
-        };
+    let all: Vec<StepKey> = steps.iter().map(|step| step.key.clone()).collect();
+    let comparisons = steps.iter_mut().filter(|step| step.work == Work::CompareBaseline);
+    for comparison in comparisons {
+        let own = comparison.key.clone();
+        let readers = state.readers_of(&own.node);
         // A comparison asks for those records as well. Nodes that have records for each other cannot both be last.
-        let waited = all
-            .iter()
-            .filter(|(key, compares)| reading.contains(&key.node) && !(*compares && readers.contains_key(&key.node)));
-        step.after.extend(waited.map(|(key, _)| key.clone()));
+        let waits_for = |key: &&StepKey| {
+            let is_last_itself = key.step == own.step && !state.readers_of(&key.node).is_empty();
+            readers.contains(&key.node) && !is_last_itself
+        };
+        comparison.after.extend(all.iter().filter(waits_for).cloned());
     }
 }
 

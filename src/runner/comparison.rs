@@ -54,15 +54,9 @@ pub(super) async fn compare_baseline(
 /// Says whether a node that is not let go of may still ask the records of `node` what was made there. Of two that have records for
 /// each other, one must be let go of first: it waits only for what the other owes.
 fn is_needed_elsewhere(state: &State, node: &NodeName) -> bool {
-    let asks = |undos: Option<&Vec<Undo>>, wanted: &NodeName| {
-        let mut undos = undos.into_iter().flatten();
-        undos.any(|undo| matches!(undo, Undo::RemovePrinted { at: Some(at), .. } if at == wanted))
-    };
-    let mut others = state.baselines.keys().filter(|other| *other != node);
-    others.any(|other| {
-        let is_mutual = asks(state.made.get(node), other);
-        let undos = if is_mutual { &state.owed } else { &state.made };
-        asks(undos.get(other), node)
+    state.readers_of(node).into_iter().any(|reader| {
+        let is_mutual = state.readers_of(reader).contains(node);
+        !is_mutual || State::needs_records_of(state.owed.get(reader), node)
     })
 }
 

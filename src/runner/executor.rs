@@ -128,8 +128,8 @@ async fn reach(shared: &Shared, step: &PlannedStep) -> Result<Result<Arc<dyn Tra
     Ok(prepared.map(|()| transport))
 }
 
-/// Makes `node`, on which `step` changes something, ready for changes, once a run: its baseline is in the journal and on the node before anything else,
-/// and what a labctl that died left running there is stopped.
+/// Makes `node`, on which `step` changes something, ready for that, once a run: its baseline is in the journal and on the
+/// node before anything else, and what a labctl that died left running there is stopped.
 pub(super) async fn prepare(
     shared: &Shared,
     step: &PlannedStep,

@@ -61,6 +61,12 @@ fn keeps(stage: &Stage, node: &str, part: &str) -> bool {
         .any(|call| call.starts_with("keep ") && call.contains(part))
 }
 
+/// Says whether node-1 has the layer that the build made there.
+fn has_layer(stage: &Stage) -> bool {
+    let engine = &stage.machine("node-1").engine;
+    engine.with(|engine| engine.has_image(&image_id("1a")))
+}
+
 fn is_released(ran: &Ran, name: &str) -> bool {
     let released = |kind: &EventKind| matches!(kind, EventKind::NodeReleased { node } if node.as_str() == name);
     ran.events.iter().any(|event| released(&event.kind))
@@ -91,12 +97,7 @@ async fn cleanup_takes_back_what_was_made_on_every_engine_and_nothing_else() {
         .map(|one| one.engine.with(|engine| engine.clone()))
         .collect();
     stage.run(&build_and_up()).await;
-    assert!(
-        stage
-            .machine("node-1")
-            .engine
-            .with(|engine| engine.has_image(&image_id("1a")))
-    );
+    assert!(has_layer(&stage));
     assert!(
         stage
             .machine("node-2")
@@ -139,12 +140,7 @@ async fn it_is_kept_while_a_node_that_owes_what_it_knows_is_away() {
         "{:#?}",
         ran.events
     );
-    assert!(
-        !stage
-            .machine("node-1")
-            .engine
-            .with(|engine| engine.has_image(&image_id("1a")))
-    );
+    assert!(!has_layer(&stage));
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,12 +190,7 @@ async fn what_only_an_absent_node_knows_stays_owed_and_the_rest_goes() {
     stage.unreachable.clear();
     let ran = stage.cleanup().await;
     assert!(!stage.state().owes_anything(), "{:#?}", ran.events);
-    assert!(
-        !stage
-            .machine("node-1")
-            .engine
-            .with(|engine| engine.has_image(&image_id("1a")))
-    );
+    assert!(!has_layer(&stage));
 }
 
 #[tokio::test(start_paused = true)]
