@@ -11,6 +11,7 @@ mod discovery;
 mod go_duration;
 mod go_size;
 mod htpasswd;
+mod interlock;
 pub mod mongo;
 mod random;
 mod run;

@@ -7,11 +7,12 @@ use thiserror::Error;
 use super::certificate::{self, CertificateError};
 use super::discovery::{self, ServeError};
 use super::htpasswd::{self, HtpasswdError};
+use super::interlock::{self, InterlockError};
 use super::mongo::{self, MongoError};
 use super::swarm::{self, SwarmError};
 
 /// The services there are, by the names `labctl service` takes.
-pub const NAMES: &[&str] = &["certificate", "discovery", "htpasswd", "mongo", "swarm"];
+pub const NAMES: &[&str] = &["certificate", "discovery", "htpasswd", "interlock", "mongo", "swarm"];
 
 /// Why a service did not run to its end.
 #[derive(Debug, Error)]
@@ -31,6 +32,9 @@ pub enum ServiceError {
     /// A password file could not be made.
     #[error("no password file was made")]
     Htpasswd(#[from] HtpasswdError),
+    /// Interlock could not serve.
+    #[error("interlock stopped")]
+    Interlock(#[from] InterlockError),
     /// The stand-in for MongoDB could not serve.
     #[error("the stand-in for MongoDB stopped")]
     Mongo(#[from] MongoError),
@@ -53,6 +57,7 @@ impl ServiceError {
             Self::Certificate(error) => matches!(error, CertificateError::Options(_)),
             Self::Discovery(error) => matches!(error, ServeError::Options(_)),
             Self::Htpasswd(error) => matches!(error, HtpasswdError::Options(_)),
+            Self::Interlock(error) => matches!(error, InterlockError::Options(_)),
             Self::Mongo(error) => matches!(error, MongoError::Options(_)),
             Self::Swarm(error) => matches!(error, SwarmError::Options(_)),
         }
@@ -65,6 +70,7 @@ pub async fn run(name: &str, arguments: &[String]) -> Result<(), ServiceError> {
         "certificate" => Ok(certificate::run(arguments)?),
         "discovery" => Ok(discovery::run(arguments).await?),
         "htpasswd" => Ok(htpasswd::run(arguments)?),
+        "interlock" => Ok(interlock::run(arguments).await?),
         "mongo" => Ok(mongo::run(arguments).await?),
         "swarm" => Ok(swarm::run(arguments).await?),
         _ => Err(ServiceError::Unknown { name: name.to_owned() }),

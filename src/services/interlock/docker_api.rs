@@ -1,0 +1,234 @@
+//! The Docker API that is followed: a Swarm manager's, or one engine's.
+//!
+//! Responsible for its connections, and for bounds on time and size. It may not decide what is served.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::HOST;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long connecting, or a whole answer but the events', may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// The largest answer and the largest event that is read, in bytes.
+const LARGEST: usize = 16 << 20;
+/// How many containers are asked about at once.
+const AT_ONCE: usize = 8;
+
+/// Why the API did not answer.
+#[derive(Debug, Error)]
+pub(super) enum ApiError {
+    #[error("{address} cannot be reached")]
+    Connect { address: String, source: std::io::Error },
+    #[error("{address} did not answer in time")]
+    TooSlow { address: String },
+    #[error("{address} answered {status} to {path}")]
+    Status { address: String, path: String, status: u16 },
+    #[error("{address} broke off")]
+    Broken {
+        address: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("{address} answered no JSON that can be read to {path}")]
+    Garbled { address: String, path: String },
+}
+
+/// Where the API is.
+#[derive(Debug, Clone)]
+pub(super) struct DockerApi {
+    address: String,
+}
+
+impl DockerApi {
+    /// The API at `address`, as `host:port`.
+    pub(super) fn new(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+        }
+    }
+
+    /// Returns all running containers, inspected.
+    pub(super) async fn running(&self) -> Result<Vec<Value>, ApiError> {
+        let path = "/containers/json";
+        let list = self.get(path).await?.unwrap_or_default();
+        let ids = list.as_array().ok_or_else(|| self.garbled(path))?.iter();
+        let ids: Vec<String> = ids.filter_map(|one| id_in(&one["Id"])).collect();
+        let asked = ids
+            .into_iter()
+            .map(|id| async move { self.get(&format!("/containers/{id}/json")).await });
+        let found: Vec<_> = stream::iter(asked).buffered(AT_ONCE).collect().await;
+        let mut running = Vec::new();
+        for inspected in found {
+            // One that has gone meanwhile, or stopped, is not running.
+            let inspected = inspected?.filter(|one| one["State"]["Running"] != false);
+            running.extend(inspected);
+        }
+        Ok(running)
+    }
+
+    /// Begins to follow what happens.
+    pub(super) async fn events(&self) -> Result<Events, ApiError> {
+        let (answer, connection) = timeout(DEADLINE, self.send("/events"))
+            .await
+            .map_err(|_| self.too_slow())??;
+        Ok(Events {
+            api: self.clone(),
+            body: answer,
+            rest: Vec::new(),
+            _connection: connection,
+        })
+    }
+
+    /// Returns what stands at `path`; `None` where there is nothing.
+    async fn get(&self, path: &str) -> Result<Option<Value>, ApiError> {
+        let exchange = async {
+            let (body, _connection) = match self.send(path).await {
+                Err(ApiError::Status { status: 404, .. }) => return Ok(None),
+                sent => sent?,
+            };
+            let body = Limited::new(body, LARGEST).collect().await;
+            let body = body.map_err(|source| self.broken(source))?.to_bytes();
+            serde_json::from_slice(&body).map(Some).map_err(|_| self.garbled(path))
+        };
+        timeout(DEADLINE, exchange).await.map_err(|_| self.too_slow())?
+    }
+
+    async fn send(&self, path: &str) -> Result<(Incoming, Connection), ApiError> {
+        let stream = TcpStream::connect(&self.address).await;
+        let stream = stream.map_err(|source| ApiError::Connect {
+            address: self.address.clone(),
+            source,
+        })?;
+        let broken = |source: hyper::Error| self.broken(source.into());
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let connection = Connection(tokio::spawn(async move {
+            // What goes wrong with it, the answer's reader sees.
+            let _ = connection.await;
+        }));
+        let request = Request::get(path)
+            .header(HOST, &self.address)
+            .body(Empty::<Bytes>::new());
+        let request = request.map_err(|source| self.broken(source.into()))?;
+        let answer = sender.send_request(request).await.map_err(broken)?;
+        if answer.status() != 200 {
+            return Err(ApiError::Status {
+                address: self.address.clone(),
+                path: path.to_owned(),
+                status: answer.status().as_u16(),
+            });
+        }
+        Ok((answer.into_body(), connection))
+    }
+
+    fn broken(&self, source: Box<dyn std::error::Error + Send + Sync>) -> ApiError {
+        ApiError::Broken {
+            address: self.address.clone(),
+            source,
+        }
+    }
+
+    fn garbled(&self, path: &str) -> ApiError {
+        ApiError::Garbled {
+            address: self.address.clone(),
+            path: path.to_owned(),
+        }
+    }
+
+    fn too_slow(&self) -> ApiError {
+        ApiError::TooSlow {
+            address: self.address.clone(),
+        }
+    }
+}
+
+/// An id that may stand in a path.
+fn id_in(value: &Value) -> Option<String> {
+    let id = value.as_str()?;
+    let is_id = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric());
+    is_id.then(|| id.to_owned())
+}
+
+/// A connection, which ends with the value.
+#[derive(Debug)]
+struct Connection(tokio::task::JoinHandle<()>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What happens, as it happens.
+#[derive(Debug)]
+pub(super) struct Events {
+    api: DockerApi,
+    body: Incoming,
+    rest: Vec<u8>,
+    _connection: Connection,
+}
+
+impl Events {
+    /// Returns the next events; `None` where the API tells no more.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<Value>>, ApiError> {
+        loop {
+            let Some(frame) = self.body.frame().await else {
+                return Ok(None);
+            };
+            let frame = frame.map_err(|source| self.api.broken(source.into()))?;
+            let Ok(data) = frame.into_data() else { continue };
+            self.rest.extend_from_slice(&data);
+            let events = complete(&mut self.rest).ok_or_else(|| self.api.garbled("/events"))?;
+            if !events.is_empty() {
+                return Ok(Some(events));
+            }
+        }
+    }
+}
+
+/// Takes whole values from the front of `bytes`; `None` where these are no JSON, or one too large.
+fn complete(bytes: &mut Vec<u8>) -> Option<Vec<Value>> {
+    let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>();
+    let mut events = Vec::new();
+    for event in stream.by_ref() {
+        match event {
+            Ok(event) => events.push(event),
+            Err(error) if error.is_eof() => break,
+            Err(_) => return None,
+        }
+    }
+    let used = stream.byte_offset();
+    bytes.drain(..used);
+    (bytes.len() <= LARGEST).then_some(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn events_are_taken_when_they_are_whole() {
+        let mut bytes = br#"{"a":1}{"b":"#.to_vec();
+        assert_eq!(complete(&mut bytes), Some(vec![json!({ "a": 1 })]));
+        bytes.extend_from_slice(b"2}\n");
+        assert_eq!(complete(&mut bytes), Some(vec![json!({ "b": 2 })]));
+        assert_eq!(complete(&mut b"<html>".to_vec()), None);
+    }
+
+    #[test]
+    fn only_an_id_goes_into_a_path() {
+        assert_eq!(id_in(&json!("0a1b")), Some("0a1b".to_owned()));
+        assert_eq!(id_in(&json!("../info")), None);
+        assert_eq!(id_in(&json!("")), None);
+    }
+}
