@@ -89,6 +89,8 @@ impl<P: Proxy> Applied<P> {
             return Outcome::Failed(error.to_string());
         }
         if let Err(reason) = self.proxy.reload().await {
+            // What is served and what stands in the file may now be two things.
+            self.in_force.clear();
             return Outcome::Failed(reason);
         }
         text.clone_into(&mut self.in_force);

@@ -51,9 +51,7 @@ impl InterlockData {
         match key {
             "hostname" => self.hostname = host_name(value)?,
             "domain" => self.domain = host_name(value)?,
-            "alias_domains" => {
-                self.alias_domains = list(value, |one| Ok(host_name(one)?))?.into_iter().flatten().collect()
-            }
+            "alias_domains" => self.alias_domains = list(value, host_name)?.into_iter().flatten().collect(),
             "port" => self.port = number(value, &(0..=65535))?.and_then(|port| u16::try_from(port).ok()),
             "check" => self.check = words(value)?,
             "check_interval" => self.check_interval = number(value, &INTERVALS)?,

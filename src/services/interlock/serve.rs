@@ -3,9 +3,11 @@
 //! Responsible for the order of things and for signals. It ends only when it is told to.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -24,6 +26,8 @@ use crate::services::whole_file::write_whole;
 
 /// How often what runs is looked at where nothing is heard.
 const LOOKING: Duration = Duration::from_secs(30);
+/// A HAProxy that lived no longer than this is not started again at once.
+const QUICK: Duration = Duration::from_secs(10);
 /// How long after a manager came back its word that a container is gone is not taken: one that has just begun to run does not yet see all
 /// its engines, and a container that is gone for good fails its health check.
 const SETTLING: Duration = Duration::from_secs(20);
@@ -45,7 +49,7 @@ pub(super) async fn run(options: &Options) -> Result<(), InterlockError> {
     let api = DockerApi::new(&options.api);
     let mut balancer = Balancer::new(api.clone(), options.machine.clone(), applied);
     let (sender, mut changes) = mpsc::channel(16);
-    let watching = tokio::spawn(watch(api, sender));
+    let watching = tokio::spawn(watch(api, sender, balancer.doubt.clone()));
     let signal = tokio::select! {
         name = stop.wait() => name,
         _ = quit.recv() => "SIGQUIT",
@@ -85,7 +89,12 @@ pub(super) struct Balancer<P> {
     /// What was complained about last, so that it is said once.
     complaints: Vec<String>,
     has_connected: bool,
+    is_away: bool,
     settled: Option<Instant>,
+    /// Told where the manager does not answer.
+    pub(super) doubt: Arc<Notify>,
+    /// How long to wait before HAProxy is started again that has just been.
+    reviving: (Instant, Backoff),
 }
 
 impl<P: Proxy> Balancer<P> {
@@ -97,7 +106,10 @@ impl<P: Proxy> Balancer<P> {
             served: Vec::new(),
             complaints: Vec::new(),
             has_connected: false,
+            is_away: false,
             settled: None,
+            doubt: Arc::default(),
+            reviving: (Instant::now(), Backoff::default()),
         }
     }
 
@@ -126,27 +138,37 @@ impl<P: Proxy> Balancer<P> {
                         backoff.next()
                     };
                     next_look = Instant::now() + wait;
+                    next_look = self.settled.map_or(next_look, |settled| settled.min(next_look));
                 }
             }
         }
     }
 
     fn note(&mut self, change: Changed) {
-        if change == Changed::Connected {
-            if self.has_connected {
-                self.settled = Some(Instant::now() + SETTLING);
+        match change {
+            Changed::Event => {}
+            Changed::Away => self.is_away = true,
+            Changed::Connected => {
+                self.is_away = false;
+                self.settled = self.has_connected.then(|| Instant::now() + SETTLING);
+                self.has_connected = true;
             }
-            self.has_connected = true;
         }
     }
 
     async fn revive(&mut self, how: &str) {
         log::warn(&format!("HAProxy ended by itself ({how}); it is started again"));
-        let mut backoff = Backoff::default();
+        let (started, backoff) = &mut self.reviving;
+        if started.elapsed() < QUICK {
+            sleep(backoff.next()).await;
+        } else {
+            *backoff = Backoff::default();
+        }
         while let Err(reason) = self.applied.proxy.restart().await {
             log::warn(&format!("HAProxy could not be started again: {reason}"));
             sleep(backoff.next()).await;
         }
+        *started = Instant::now();
     }
 
     /// Looks at what runs and has it served; tells whether that went well.
@@ -155,6 +177,7 @@ impl<P: Proxy> Balancer<P> {
             Ok(targets) => targets,
             Err(error) => {
                 self.complain(vec![format!("{}; what is served stays", reason(&error))]);
+                self.doubt.notify_waiters();
                 return false;
             }
         };
@@ -188,10 +211,9 @@ impl<P: Proxy> Balancer<P> {
             }
         }
         self.complain(complaints);
-        if self.settled.is_some_and(|settled| Instant::now() < settled) {
+        self.settled = self.settled.filter(|settled| Instant::now() < *settled);
+        if self.is_away || self.settled.is_some() {
             keep_unseen(&self.served, &mut targets);
-        } else {
-            self.settled = None;
         }
         Ok(targets)
     }

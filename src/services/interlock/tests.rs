@@ -32,6 +32,7 @@ struct Manager {
     containers: Mutex<Vec<Value>>,
     events: broadcast::Sender<Value>,
     looks: Mutex<usize>,
+    inspections: Mutex<usize>,
     stop: Mutex<CancellationToken>,
 }
 
@@ -43,6 +44,7 @@ impl Manager {
             containers: Mutex::default(),
             events: broadcast::channel(1000).0,
             looks: Mutex::default(),
+            inspections: Mutex::default(),
             stop: Mutex::default(),
         });
         manager.clone().serve(listener);
@@ -97,6 +99,7 @@ impl Manager {
                 json!(containers)
             }
             path => {
+                *self.inspections.lock().unwrap() += 1;
                 let is_it = |one: &&Value| path == format!("/containers/{}/json", one["Id"].as_str().unwrap());
                 containers.iter().find(is_it).cloned().unwrap_or_default()
             }
@@ -177,9 +180,9 @@ async fn follow(manager: &Arc<Manager>, story: impl AsyncFnOnce(Recorder)) {
     };
     let api = DockerApi::new(&manager.address.to_string());
     let (sender, mut changes) = mpsc::channel(16);
-    let watching = tokio::spawn(watch(api.clone(), sender));
     let applied = Applied::new(recorder.clone(), settings(), path, String::new());
-    let mut balancer = Balancer::new(api, Machine::default(), applied);
+    let mut balancer = Balancer::new(api.clone(), Machine::default(), applied);
+    let watching = tokio::spawn(watch(api, sender, balancer.doubt.clone()));
     tokio::select! {
         never = balancer.follow(&mut changes) => match never {},
         () = story(recorder) => {}
@@ -205,9 +208,12 @@ async fn a_burst_of_containers_makes_one_reload_and_nothing_new_makes_none() {
         manager.run(&(1..=50).collect::<Vec<_>>(), CHAT);
         until("50 servers", || proxy.servers() == 50).await;
         assert_eq!(proxy.reloads(), 2);
-        let looks = *manager.looks.lock().unwrap();
+        let inspections = *manager.inspections.lock().unwrap();
         manager.run(&(1..=50).collect::<Vec<_>>(), CHAT);
-        until("another look", || *manager.looks.lock().unwrap() > looks).await;
+        until("another look to its end", || {
+            *manager.inspections.lock().unwrap() == inspections + 50
+        })
+        .await;
         manager.run(&[7], CHAT);
         until("one server", || proxy.servers() == 1).await;
         assert_eq!(proxy.reloads(), 3);

@@ -2,9 +2,11 @@
 //!
 //! Responsible for never giving up: a manager that is away comes back, and what happened meanwhile is looked for then.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 
@@ -38,26 +40,34 @@ impl Backoff {
 /// Why to look again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Changed {
+    /// The manager's events cannot be followed.
+    Away,
     /// The manager is there, again or at last; much may have happened unseen.
     Connected,
     /// Something happened.
     Event,
 }
 
-/// Tells `sender` of everything that may change what is served, until nobody listens.
-pub(super) async fn watch(api: DockerApi, sender: Sender<Changed>) {
+/// Tells `sender` of everything that may change what is served, until nobody listens. `doubt` has the manager asked anew: a connection whose
+/// other end has vanished tells nothing for ever.
+pub(super) async fn watch(api: DockerApi, sender: Sender<Changed>, doubt: Arc<Notify>) {
     let mut backoff = Backoff::default();
     let mut is_told = false;
     while !sender.is_closed() {
         let begun = Instant::now();
-        let ended = follow(&api, &sender).await;
+        let ended = tokio::select! {
+            ended = follow(&api, &sender) => ended,
+            () = doubt.notified() => Ok(()),
+        };
+        // It must not be lost, as an event may among others.
+        let _ = sender.send(Changed::Away).await;
         // One that breaks off at once is as good as away.
         if begun.elapsed() > LONGEST_WAIT {
             backoff = Backoff::default();
             is_told = false;
         }
         let reason = match ended {
-            Ok(()) => "the manager ended the stream of its events".to_owned(),
+            Ok(()) => "the manager tells of no more events".to_owned(),
             Err(error) => reason(&error),
         };
         if is_told {
@@ -78,7 +88,7 @@ pub(super) async fn watch(api: DockerApi, sender: Sender<Changed>) {
 async fn follow(api: &DockerApi, sender: &Sender<Changed>) -> Result<(), ApiError> {
     let mut events = api.events().await?;
     log::info("following the manager's events");
-    // It must not be lost, as more than one event may.
+    // Nor must this.
     let _ = sender.send(Changed::Connected).await;
     while let Some(events) = events.next().await? {
         let relevant: Vec<&Value> = events.iter().filter(|event| matters(event)).collect();
