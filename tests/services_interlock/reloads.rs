@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::backend::Backend;
 use super::manager::Manager;
-use super::{Interlock, get, has_haproxy, request, signal};
+use super::{Interlock, get, haproxy, request, signal};
 
 const CHAT: &str = r#"{"hostname":"dockchat.com","domain":"dockchat.com"}"#;
 
@@ -30,11 +30,9 @@ fn answered_by(port: u16, host: &str, count: usize) -> BTreeMap<String, usize> {
 
 #[test]
 fn ten_containers_share_the_requests_and_are_up_on_the_page_of_statistics() {
-    if !has_haproxy() {
-        return;
-    }
+    let Some(program) = haproxy() else { return };
     let manager = Manager::start();
-    let mut interlock = Interlock::start(&manager);
+    let mut interlock = Interlock::start(&manager, program);
     let webs: Vec<Backend> = (0..10).map(|number| Backend::start(&format!("web_{number}"))).collect();
     for (number, web) in webs.iter().enumerate() {
         manager.run(&format!("web_{number}"), web.port, CHAT);
@@ -69,11 +67,9 @@ fn ten_containers_share_the_requests_and_are_up_on_the_page_of_statistics() {
 
 #[test]
 fn no_request_fails_while_containers_come_and_go() {
-    if !has_haproxy() {
-        return;
-    }
+    let Some(program) = haproxy() else { return };
     let manager = Manager::start();
-    let interlock = Interlock::start(&manager);
+    let interlock = Interlock::start(&manager, program);
     let stays = Backend::start("stays");
     manager.run("stays", stays.port, CHAT);
     interlock.until("the first container", || {
@@ -181,11 +177,9 @@ fn whole_answer(stream: &mut TcpStream) -> String {
 
 #[test]
 fn a_container_that_vanishes_or_wishes_nonsense_harms_no_other() {
-    if !has_haproxy() {
-        return;
-    }
+    let Some(program) = haproxy() else { return };
     let manager = Manager::start();
-    let interlock = Interlock::start(&manager);
+    let interlock = Interlock::start(&manager, program);
     let (one, two) = (Backend::start("one"), Backend::start("two"));
     manager.run("one", one.port, CHAT);
     manager.run(
@@ -209,11 +203,9 @@ fn a_container_that_vanishes_or_wishes_nonsense_harms_no_other() {
 
 #[test]
 fn a_manager_that_is_away_and_a_proxy_that_is_killed_come_back() {
-    if !has_haproxy() {
-        return;
-    }
+    let Some(program) = haproxy() else { return };
     let manager = Manager::start();
-    let interlock = Interlock::start(&manager);
+    let interlock = Interlock::start(&manager, program);
     let (one, two) = (Backend::start("one"), Backend::start("two"));
     manager.run("one", one.port, CHAT);
     let is_served = |count: usize| {

@@ -109,7 +109,10 @@ fn parse_in(arguments: &[String], environment: impl Fn(&str) -> Option<String>) 
     let url = url.or_else(|| environment("DOCKER_HOST"));
     let api = api_address(url.as_deref().unwrap_or(DEFAULT_URL))?;
     let variables = Variables(environment);
-    let config_path = PathBuf::from(variables.text("HAPROXY_PROXY_CONFIG_PATH", "proxy.conf")?);
+    let config_path = variables.text("HAPROXY_PROXY_CONFIG_PATH", "proxy.conf")?;
+    // HAProxy takes a socket's path for one only where it begins with a slash.
+    let config_path = std::path::absolute(&config_path)
+        .map_err(|error| format!("HAPROXY_PROXY_CONFIG_PATH: {config_path:?} leads nowhere: {error}"))?;
     let host = api.rsplit_once(':').map_or(api.as_str(), |(host, _)| host);
     let machine = Machine {
         forced: variables.forced_address()?,
@@ -240,7 +243,9 @@ mod tests {
         let options = parse("--swarm-url tcp://10.0.0.1:3375 --debug --plugin haproxy start", &[]).unwrap();
         assert_eq!((options.api.as_str(), options.debug), ("10.0.0.1:3375", true));
         assert_eq!((options.settings.port, options.machine.api.as_str()), (80, "10.0.0.1"));
-        assert_eq!(options.config_path, PathBuf::from("proxy.conf"));
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(options.config_path, here.join("proxy.conf"));
+        assert_eq!(options.settings.socket, here.join("proxy.stats.sock"));
     }
 
     #[rstest]
