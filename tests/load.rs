@@ -236,7 +236,7 @@ fn outline(lab: &Lab) -> String {
         lines.extend(
             task.links
                 .iter()
-                .map(|(label, address)| format!("  {label}: {address}")),
+                .map(|link| format!("  {}: {}", link.label, link.address)),
         );
     }
     lines.join("\n")

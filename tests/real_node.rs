@@ -253,6 +253,7 @@ async fn ports_and_http_are_seen_from_the_node() {
             port,
             path: "/".into(),
             host_header: None,
+            user: None,
             method: HttpMethod::Get,
             timeout: Duration::from_secs(5),
         })

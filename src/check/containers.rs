@@ -49,6 +49,7 @@ pub(super) fn evaluate_containers(
             like.described()
         ),
         actual,
+        ..Verdict::default()
     })
 }
 

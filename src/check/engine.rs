@@ -64,6 +64,7 @@ pub(super) fn evaluate_engine(
         } else {
             wrong.join("; ")
         },
+        ..Verdict::default()
     })
 }
 
@@ -125,6 +126,7 @@ fn does_not_fit() -> Verdict {
         holds: false,
         expected: "an engine to look at".to_owned(),
         actual: "nothing was seen".to_owned(),
+        ..Verdict::default()
     }
 }
 

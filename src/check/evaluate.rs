@@ -2,11 +2,12 @@
 
 use super::containers::evaluate_containers;
 use super::engine::evaluate_engine;
+use super::http::evaluate_http;
 use super::images::evaluate_images;
 use super::swarm::evaluate_swarm;
 use super::text::{Seen, evaluate_text, quoted};
 use crate::domain::{
-    CheckKind, CommandSeen, Ending, FileKind, FileSeen, HttpCheck, MissingValue, Observation, Values, Verdict,
+    CheckKind, CommandSeen, Ending, FileKind, FileSeen, MissingValue, Observation, Values, Verdict,
     without_control_sequences,
 };
 use std::collections::BTreeSet;
@@ -67,6 +68,7 @@ pub fn evaluate_command(
             holds: evidence.ending == Ending::Exited { code: *code },
             expected: format!("exit status {code}"),
             actual: evidence.ending.to_string(),
+            ..Verdict::default()
         },
         CheckKind::Stdout(wanted) => evaluate_text(evidence.seen("standard output", &evidence.stdout), wanted, values)?,
         CheckKind::Stderr(wanted) => evaluate_text(evidence.seen("standard error", &evidence.stderr), wanted, values)?,
@@ -87,29 +89,7 @@ pub fn evaluate_observed(
             evaluate_look(*exit, stdout, values, seen)
         }
         (CheckKind::File { .. }, [Observation::File { file }]) => evaluate_file(kind, values, file.as_ref()),
-        (CheckKind::Http(wanted), [Observation::Http(seen)]) => {
-            let status = Verdict {
-                holds: seen.status == wanted.status,
-                expected: format!("status {}", wanted.status),
-                actual: format!("status {}", seen.status),
-            };
-            let complete = seen.dropped == 0;
-            let body = evaluate_text(
-                Seen {
-                    what: "body",
-                    bytes: &seen.body,
-                    complete,
-                },
-                &wanted.body,
-                values,
-            )?;
-            Ok(if wanted.body.is_empty() {
-                status
-            } else {
-                both(status, body)
-            })
-        }
-        (CheckKind::Http(wanted), [Observation::HttpSilent { reason }]) => Ok(silent(wanted, reason)),
+        (CheckKind::Http(wanted), seen) => evaluate_http(wanted, values, seen),
         (CheckKind::Engine { .. }, seen) => evaluate_engine(kind, context, seen),
         (CheckKind::Captured { name }, _) => Ok(evaluate_captured(name, values)),
         (CheckKind::Swarm(wanted), seen) => evaluate_swarm(wanted, values, seen),
@@ -123,17 +103,20 @@ pub fn evaluate_observed(
                 holds: open == is_open,
                 expected: format!("port {port} is {}", word(*open)),
                 actual: format!("port {port} is {}", word(*is_open)),
+                ..Verdict::default()
             })
         }
         (_, [Observation::EngineDown { reason }, ..]) => Ok(Verdict {
             holds: false,
             expected: "the Docker Engine answers".to_owned(),
             actual: format!("it does not: {reason}"),
+            ..Verdict::default()
         }),
         _ => Ok(Verdict {
             holds: false,
             expected: "an observation that fits the check".to_owned(),
             actual: "another one, or none".to_owned(),
+            ..Verdict::default()
         }),
     }
 }
@@ -144,19 +127,12 @@ fn evaluate_captured(name: &str, values: &Values) -> Verdict {
         holds: is_known,
         expected: format!("the value `{name}` is known"),
         actual: format!("it is {}", if is_known { "known" } else { "not known" }),
-    }
-}
-
-fn silent(wanted: &HttpCheck, reason: &str) -> Verdict {
-    Verdict {
-        holds: false,
-        expected: format!("status {}", wanted.status),
-        actual: format!("no answer: {reason}"),
+        ..Verdict::default()
     }
 }
 
 /// Joins two verdicts; says what is wrong with the one that does not hold.
-fn both(first: Verdict, second: Verdict) -> Verdict {
+pub(super) fn both(first: Verdict, second: Verdict) -> Verdict {
     Verdict {
         holds: first.holds && second.holds,
         expected: format!("{}, {}", first.expected, second.expected),
@@ -165,6 +141,7 @@ fn both(first: Verdict, second: Verdict) -> Verdict {
             (false, true) => first.actual,
             _ => format!("{}, {}", first.actual, second.actual),
         },
+        ..Verdict::default()
     }
 }
 
@@ -178,6 +155,7 @@ fn evaluate_look(
         holds: seen.ending == Ending::Exited { code: exit },
         expected: format!("exit status {exit}"),
         actual: seen.ending.to_string(),
+        ..Verdict::default()
     };
     let complaint = String::from_utf8_lossy(&seen.stderr);
     if !ended.holds && !complaint.trim().is_empty() {
@@ -213,6 +191,7 @@ fn evaluate_file(kind: &CheckKind, values: &Values, seen: Option<&FileSeen>) -> 
             holds: false,
             expected: String::new(),
             actual: String::new(),
+            ..Verdict::default()
         });
     };
     let path = path.fill(values)?;
@@ -221,6 +200,7 @@ fn evaluate_file(kind: &CheckKind, values: &Values, seen: Option<&FileSeen>) -> 
         holds: *exists == seen.is_some(),
         expected: format!("{path} {}", there(*exists)),
         actual: format!("{path} {}", there(seen.is_some())),
+        ..Verdict::default()
     };
     let (true, Some(seen)) = (*exists, seen) else {
         return Ok(presence);
@@ -253,6 +233,7 @@ fn evaluate_file(kind: &CheckKind, values: &Values, seen: Option<&FileSeen>) -> 
                 holds: seen.mode == *mode,
                 expected: format!("mode {mode:04o}"),
                 actual: format!("mode {:04o}", seen.mode),
+                ..Verdict::default()
             },
         );
     }
@@ -263,6 +244,7 @@ fn evaluate_file(kind: &CheckKind, values: &Values, seen: Option<&FileSeen>) -> 
                 holds: seen.owner == *owner,
                 expected: format!("owner {owner}"),
                 actual: format!("owner {}", seen.owner),
+                ..Verdict::default()
             },
         );
     }

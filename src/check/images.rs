@@ -12,6 +12,7 @@ pub(super) fn evaluate_images(kind: &CheckKind, values: &Values, seen: &[ImageSe
             holds: false,
             expected: "images to look at".to_owned(),
             actual: "nothing was seen".to_owned(),
+            ..Verdict::default()
         });
     };
     let mut expected = Vec::new();
@@ -45,6 +46,7 @@ pub(super) fn evaluate_images(kind: &CheckKind, values: &Values, seen: &[ImageSe
         holds,
         expected: expected.join(", "),
         actual,
+        ..Verdict::default()
     })
 }
 

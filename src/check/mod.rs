@@ -4,6 +4,7 @@ mod containers;
 mod engine;
 mod engine_labels;
 mod evaluate;
+mod http;
 mod images;
 mod nearest;
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Which probes a check needs.
 
 use super::engine::asks_the_engine;
-use crate::domain::{CheckKind, Command, CommandText, EngineAt, HttpMethod, HttpProbe, MissingValue, Probe, Values};
+use crate::domain::{
+    CheckKind, Command, CommandText, EngineAt, HttpCheck, HttpMethod, HttpProbe, MissingValue, Probe, Text, Values,
+};
 use std::time::Duration;
 
 /// How long one look may take; waiting longer is the business of `within`.
@@ -23,23 +25,10 @@ pub fn probes_for(kind: &CheckKind, values: &Values) -> Result<Vec<Probe>, Missi
             path: path.fill(values)?,
             as_root: true,
         },
-        CheckKind::Http(http) => Probe::Http(HttpProbe {
-            host: http.host.fill(values)?,
-            port: http.port,
-            path: http.path.fill(values)?,
-            host_header: http
-                .host_header
-                .as_ref()
-                .map(|header| header.fill(values))
-                .transpose()?,
-            method: if http.form.is_empty() {
-                HttpMethod::Get
-            } else {
-                let fill = |(name, value): &(String, crate::domain::Text)| Ok((name.clone(), value.fill(values)?));
-                HttpMethod::PostForm(http.form.iter().map(fill).collect::<Result<_, MissingValue>>()?)
-            },
-            timeout: LOOK,
-        }),
+        CheckKind::Http(http) => {
+            let times = http.spread.as_ref().map_or(1, |spread| spread.requests);
+            return Ok(vec![request(http, values)?; times]);
+        }
         CheckKind::Engine {
             labels,
             default_options,
@@ -74,12 +63,32 @@ pub fn probes_for(kind: &CheckKind, values: &Values) -> Result<Vec<Probe>, Missi
     Ok(vec![probe])
 }
 
+fn request(http: &HttpCheck, values: &Values) -> Result<Probe, MissingValue> {
+    let method = if http.form.is_empty() {
+        HttpMethod::Get
+    } else {
+        let fill = |(name, value): &(String, Text)| Ok((name.clone(), value.fill(values)?));
+        HttpMethod::PostForm(http.form.iter().map(fill).collect::<Result<_, MissingValue>>()?)
+    };
+    let host_header = http.host_header.as_ref().map(|header| header.fill(values));
+    Ok(Probe::Http(HttpProbe {
+        host: http.host.fill(values)?,
+        port: http.port,
+        path: http.path.fill(values)?,
+        host_header: host_header.transpose()?,
+        user: http.user.clone(),
+        method,
+        timeout: LOOK,
+    }))
+}
+
 fn get(host: &str, port: u16, path: &str) -> Probe {
     Probe::Http(HttpProbe {
         host: host.to_owned(),
         port,
         path: path.to_owned(),
         host_header: None,
+        user: None,
         method: HttpMethod::Get,
         timeout: LOOK,
     })

@@ -62,6 +62,7 @@ pub(super) fn evaluate_swarm(
         holds,
         expected: expected.clone(),
         actual,
+        ..Verdict::default()
     };
     let (version, info) = match seen {
         [Observation::Http(version), Observation::Http(info)] => (parsed(version), parsed(info)),

@@ -25,7 +25,7 @@ pub(super) fn evaluate_text(seen: Seen<'_>, wanted: &TextMatch, values: &Values)
     let Seen { what, bytes, complete } = seen;
     let text = String::from_utf8_lossy(bytes);
     let mut expected = Vec::new();
-    let mut holds = true;
+    let (mut holds, mut matched) = (true, None);
     let mut ask = |sentence: String, is_so: bool| {
         expected.push(sentence);
         holds &= is_so;
@@ -50,16 +50,26 @@ pub(super) fn evaluate_text(seen: Seen<'_>, wanted: &TextMatch, values: &Values)
     }
     if let Some(pattern) = &wanted.regex {
         // The loader has compiled it once; one that does not compile cannot match either.
-        let matches = RegexBuilder::new(pattern)
-            .multi_line(true)
-            .build()
-            .is_ok_and(|regex| regex.is_match(&text));
-        ask(format!("matches /{pattern}/"), matches);
+        let regex = RegexBuilder::new(pattern).multi_line(true).build();
+        match wanted.times {
+            None => ask(
+                format!("matches /{pattern}/"),
+                regex.is_ok_and(|regex| regex.is_match(&text)),
+            ),
+            Some(times) => {
+                let found = regex.map_or(0, |regex| regex.find_iter(&text).count());
+                matched = (found != times).then_some(found);
+                ask(format!("matches /{pattern}/ {times} times"), complete && found == times);
+            }
+        }
     }
     if expected.is_empty() {
         expected.push("can be read".to_owned());
     }
     let mut actual = quoted(what, &text);
+    if let Some(found) = matched {
+        actual.push_str(&format!(", with {found} matches"));
+    }
     if !complete {
         actual.push_str(", and there was more of it than is kept for checks");
     }
@@ -67,6 +77,7 @@ pub(super) fn evaluate_text(seen: Seen<'_>, wanted: &TextMatch, values: &Values)
         holds,
         expected: format!("{what} {}", expected.join(" and ")),
         actual,
+        ..Verdict::default()
     })
 }
 

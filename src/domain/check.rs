@@ -2,6 +2,7 @@
 
 use super::{CommandText, NodeName, TaskId, Text};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// One thing that must hold, and how long it may take until it does.
@@ -125,6 +126,9 @@ pub struct TextMatch {
     pub lacks: Vec<Text>,
     /// A regular expression that matches somewhere in it (multi-line mode); compiled once while loading.
     pub regex: Option<String>,
+    /// How many times it matches; once or more where `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<usize>,
 }
 
 impl TextMatch {
@@ -151,6 +155,32 @@ pub struct HttpCheck {
     pub status: u16,
     /// What the body must be like.
     pub body: TextMatch,
+    /// User and password for HTTP's basic authentication. They stand in the lab, so they are no secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<HttpUser>,
+    /// How many times it is asked, and who is to answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
+}
+
+/// Who asks, as HTTP's basic authentication has it (RFC 7617).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpUser {
+    /// The name, which has no colon.
+    pub name: String,
+    /// The password.
+    pub password: String,
+}
+
+/// How many requests are spread over several servers behind one address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spread {
+    /// How many requests are sent, one after the other.
+    pub requests: usize,
+    /// A regular expression whose first group is the server's name in the body of an answer.
+    pub by: String,
+    /// How many servers must answer; none may answer more than twice its share.
+    pub over: usize,
 }
 
 /// A Swarm manager, and the nodes its cluster must have, each of them healthy.
@@ -220,7 +250,7 @@ impl CheckKind {
 }
 
 /// What a check found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Whether it holds.
     pub holds: bool,
@@ -228,4 +258,7 @@ pub struct Verdict {
     pub expected: String,
     /// What was found.
     pub actual: String,
+    /// How many of many requests each server answered, by the server's own name for itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<String, u64>,
 }

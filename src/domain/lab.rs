@@ -34,7 +34,18 @@ pub struct Task {
     /// What must hold after it, only looked at.
     pub verify: Vec<Verification>,
     /// Addresses for a browser, printed when it passed: label and address.
-    pub links: Vec<(String, Text)>,
+    pub links: Vec<Link>,
+}
+
+/// What a person may open in a browser once a task is done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// What is there.
+    pub label: String,
+    /// Where it is.
+    pub address: Text,
+    /// The task that takes it away again.
+    pub superseded_by: Option<TaskId>,
 }
 
 /// A check of `verify`, on one node.

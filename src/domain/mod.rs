@@ -28,7 +28,10 @@ mod values;
 
 pub use action::{Action, FileText, login_words};
 pub use baseline::{Baseline, ContainerMark, Difference, FileMark};
-pub use check::{Check, CheckKind, ContainersCheck, HttpCheck, Sign, SwarmCheck, SwarmNodeCheck, TextMatch, Verdict};
+pub use check::{
+    Check, CheckKind, ContainersCheck, HttpCheck, HttpUser, Sign, Spread, SwarmCheck, SwarmNodeCheck, TextMatch,
+    Verdict,
+};
 pub use control_sequences::without_control_sequences;
 pub use diagnostic::{Diagnostic, Diagnostics, SourceText};
 pub use engine_files::{
@@ -43,7 +46,7 @@ pub use facts::{
 };
 pub use finding::{Cause, Finding, Silent, findings};
 pub use inventory::{HostKeyPolicy, Inventory, Login, Node, Registry, SecretSource};
-pub use lab::{Capture, CaptureFrom, Lab, Step, StepOnNode, Task, UndoText, Verification, WhenDone};
+pub use lab::{Capture, CaptureFrom, Lab, Link, Step, StepOnNode, Task, UndoText, Verification, WhenDone};
 pub use names::{InstanceId, InvalidName, NodeName, RunId, StepId, TaskId};
 pub use notice::Notice;
 pub use outcome::{Ending, Outcome, SkipReason, Stream};

@@ -1,6 +1,6 @@
 //! What can be asked of a node, and what was seen there. Raw facts only: whether they are good is for checks to say.
 
-use super::{Command, Ending, EngineOptions};
+use super::{Command, Ending, EngineOptions, HttpUser};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -80,6 +80,9 @@ pub struct HttpProbe {
     pub path: String,
     /// The `Host` header, where it is not `host:port`.
     pub host_header: Option<String>,
+    /// User and password, for basic authentication.
+    #[serde(default)]
+    pub user: Option<HttpUser>,
     /// The method, with what it sends.
     pub method: HttpMethod,
     /// How long the whole exchange may take.

@@ -19,6 +19,7 @@ mod position;
 mod read_action;
 mod read_check;
 mod read_docker_check;
+mod read_http_check;
 mod read_lab;
 mod read_step;
 mod references;

@@ -4,10 +4,11 @@ use super::faults::Faults;
 use super::fields::{self, Fields, Value};
 use super::read_action::{read_argv, read_mode};
 use super::read_docker_check::{read_containers, read_engine, read_images, read_swarm};
+use super::read_http_check::read_http;
 use super::read_lab::name;
 use super::read_step::read_on;
 use super::written::{
-    WrittenCheck, WrittenCheckKind, WrittenCommand, WrittenMatch, WrittenNumber, WrittenVerification,
+    WrittenCheck, WrittenCheckKind, WrittenCommand, WrittenMatch, WrittenNumber, WrittenSuperseded, WrittenVerification,
 };
 use crate::domain::{NodeName, StepId, TaskId};
 use regex::RegexBuilder;
@@ -89,8 +90,8 @@ fn read_check(fields: &mut Fields<'_>, on: Option<Spanned<NodeName>>, faults: &m
     let hint = fields.text("hint", faults);
     let only_in_run = fields.flag("only_in_run", faults).is_some_and(Spanned::into_inner);
     let superseded_by = fields
-        .text("superseded_by", faults)
-        .and_then(|text| name(text, TaskId::new, faults));
+        .get("superseded_by")
+        .and_then(|value| read_superseded(value, faults));
     let kind = fields.exactly_one(KINDS, faults);
     let kind = kind.and_then(|kind| read_kind(kind, fields, faults));
     if let Some(WrittenCheckKind::Http { form, .. }) = &kind
@@ -112,6 +113,26 @@ fn read_check(fields: &mut Fields<'_>, on: Option<Spanned<NodeName>>, faults: &m
         only_in_run,
         superseded_by,
     }
+}
+
+/// Reads `superseded_by`: a task, or a table that also says on which nodes.
+fn read_superseded(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenSuperseded> {
+    let DeValue::Table(_) = value.get_ref() else {
+        let task = fields::as_text(value, faults)?;
+        return Some(WrittenSuperseded {
+            task: name(task, TaskId::new, faults)?,
+            on: Vec::new(),
+        });
+    };
+    let mut fields = Fields::of("`superseded_by`", value, faults)?;
+    let task = fields.required_text("task", faults);
+    let on = fields.texts("on", faults).into_iter();
+    let on = on.filter_map(|text| name(text, NodeName::new, faults)).collect();
+    fields.finish(faults);
+    Some(WrittenSuperseded {
+        task: name(task?, TaskId::new, faults)?,
+        on,
+    })
 }
 
 fn read_kind(kind: &'static str, fields: &mut Fields<'_>, faults: &mut Faults) -> Option<WrittenCheckKind> {
@@ -157,18 +178,26 @@ fn read_match_value(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenMat
 }
 
 /// Reads the keys of a match among those of another table.
-fn read_match(fields: &mut Fields<'_>, faults: &mut Faults) -> WrittenMatch {
+pub(super) fn read_match(fields: &mut Fields<'_>, faults: &mut Faults) -> WrittenMatch {
     let regex = fields.text("regex", faults);
+    let times = fields
+        .has("times")
+        .then(|| read_number(fields, "times", 1..=10_000, faults));
+    if regex.is_none() && times.is_some() {
+        let fault = faults.fault(fields.key_place("times"), "nothing is counted here");
+        faults.push(fault.hint("`times` says how many matches of `regex` there are"));
+    }
     WrittenMatch {
         equals: fields.text("equals", faults),
         contains: fields.texts("contains", faults),
         lacks: fields.texts("lacks", faults),
         regex: regex.and_then(|text| compile(&text, faults)),
+        times: times.flatten(),
     }
 }
 
 impl WrittenMatch {
-    fn asks_something(&self) -> bool {
+    pub(super) fn asks_something(&self) -> bool {
         self.equals.is_some() || !self.contains.is_empty() || !self.lacks.is_empty() || self.regex.is_some()
     }
 }
@@ -255,32 +284,6 @@ fn read_file(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenCheckKind>
         content,
         mode,
         owner,
-    })
-}
-
-fn read_http(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenCheckKind> {
-    let mut fields = Fields::of("an `http` check", value, faults)?;
-    let host = fields.text("host", faults);
-    let port = read_number(&mut fields, "port", 1..=65_535, faults);
-    let path = fields.text("path", faults);
-    let host_header = fields.text("host_header", faults);
-    let status = fields.number("status", 100..=599, faults);
-    let body = read_match(&mut fields, faults);
-    let mut form = Vec::new();
-    for (key, value) in fields.entries("form", faults) {
-        if let Some(text) = fields::as_text(value, faults) {
-            form.push((key.into_inner(), text));
-        }
-    }
-    fields.finish(faults);
-    Some(WrittenCheckKind::Http {
-        host,
-        port: port?,
-        path,
-        host_header,
-        form,
-        status: status.map_or(200, |status| u16::try_from(status.into_inner()).unwrap_or(200)),
-        body,
     })
 }
 

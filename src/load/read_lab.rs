@@ -232,9 +232,11 @@ fn read_link(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenLink> {
     let mut fields = Fields::of("a link", value, faults)?;
     let label = fields.required_text("label", faults);
     let address = fields.required_text("address", faults);
+    let superseded_by = fields.text("superseded_by", faults);
     fields.finish(faults);
     Some(WrittenLink {
         label: label?.into_inner(),
         address: address?,
+        superseded_by: superseded_by.and_then(|text| name(text, TaskId::new, faults)),
     })
 }

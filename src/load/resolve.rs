@@ -9,7 +9,7 @@ use super::signs::put_signs;
 use super::template::{Purpose, Renderer, Scope};
 use super::written::{Template, WrittenStep, WrittenTask, WrittenVerification};
 use crate::domain::{
-    Capture, Diagnostic, Facts, Inventory, Lab, NodeName, Part, Step, StepOnNode, Task, TaskId, Text, UndoText,
+    Capture, Diagnostic, Facts, Inventory, Lab, Link, NodeName, Part, Step, StepOnNode, Task, TaskId, Text, UndoText,
     Verification,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -133,7 +133,11 @@ impl<'a> Resolver<'a> {
         let scope = Scope::new(self.values.common(), self.captures_after(index), self.secrets());
         let links = task.links.iter().map(|link| {
             let address = self.text(&link.address, &scope, Purpose::Plain);
-            (link.label.clone(), address)
+            Link {
+                label: link.label.clone(),
+                address,
+                superseded_by: link.superseded_by.as_ref().map(|task| task.get_ref().clone()),
+            }
         });
         let ids = |ids: &[Spanned<TaskId>]| ids.iter().map(|id| id.get_ref().clone()).collect();
         Task {

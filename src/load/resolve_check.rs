@@ -3,10 +3,11 @@
 use super::resolve::Resolver;
 use super::template::{Purpose, Scope};
 use super::written::{
-    Template, WrittenCheck, WrittenCheckKind, WrittenMatch, WrittenNumber, WrittenSwarmNode, WrittenTask,
+    Template, WrittenCheck, WrittenCheckKind, WrittenMatch, WrittenNumber, WrittenSpread, WrittenSuperseded,
+    WrittenSwarmNode, WrittenTask,
 };
 use crate::domain::{
-    Check, CheckKind, ContainersCheck, HttpCheck, NodeName, SwarmCheck, SwarmNodeCheck, Text, TextMatch,
+    Check, CheckKind, ContainersCheck, HttpCheck, NodeName, Spread, SwarmCheck, SwarmNodeCheck, Text, TextMatch,
 };
 use std::time::Duration;
 use toml::Spanned;
@@ -31,7 +32,14 @@ impl Resolver<'_> {
             .as_ref()
             .map(|hint| self.early(hint, scope).trim().to_owned());
         let kind = self.check_kind(check.kind.as_ref()?, scope, node)?;
-        let superseded_by = check.superseded_by.as_ref().or(task.superseded_by.as_ref());
+        let about = check.on.as_ref().map_or(node, |on| on.get_ref());
+        let superseded_by = match &check.superseded_by {
+            None => task.superseded_by.as_ref(),
+            Some(WrittenSuperseded { task, on }) => {
+                let is_meant = on.is_empty() || on.iter().any(|name| name.get_ref() == about);
+                is_meant.then_some(task)
+            }
+        };
         Some(Check {
             kind,
             on: check.on.as_ref().map(|on| on.get_ref().clone()),
@@ -114,6 +122,8 @@ impl Resolver<'_> {
             form,
             status,
             body,
+            user,
+            spread,
         } = kind
         else {
             return None;
@@ -129,7 +139,28 @@ impl Resolver<'_> {
             host_header: host_header.as_ref().map(|text| self.text(text, scope, Purpose::Plain)),
             status: *status,
             body: self.text_match(body, scope),
+            user: user.clone(),
+            spread: match spread {
+                Some(spread) => Some(self.spread(spread, scope)?),
+                None => None,
+            },
         }))
+    }
+
+    fn spread(&mut self, written: &WrittenSpread, scope: &Scope) -> Option<Spread> {
+        let (requests, over) = (
+            self.number(&written.requests, scope)?,
+            self.number(&written.over, scope)?,
+        );
+        if self.judges && (over == 0 || over > requests) {
+            let message = format!("{requests} requests cannot be spread over {over} servers");
+            self.faults.push(self.faults.fault(written.place.clone(), message));
+        }
+        Some(Spread {
+            requests,
+            by: written.by.clone(),
+            over,
+        })
     }
 
     fn request_path(&mut self, path: Option<&Template>, scope: &Scope) -> Text {
@@ -226,6 +257,7 @@ impl Resolver<'_> {
             contains: self.texts(&wanted.contains, scope),
             lacks: self.texts(&wanted.lacks, scope),
             regex: wanted.regex.clone(),
+            times: wanted.times.as_ref().and_then(|times| self.number(times, scope)),
         }
     }
 

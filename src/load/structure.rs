@@ -260,9 +260,9 @@ fn examine_captures(lab: &WrittenLab, faults: &mut Faults) {
 }
 
 fn examine_task(lab: &WrittenLab, task: &WrittenTask, nodes: &[NodeName], faults: &mut Faults) {
-    let known = |id: &TaskId| lab.tasks.iter().any(|task| task.id.get_ref() == id);
-    if let Some(other) = task.superseded_by.as_ref().filter(|other| !known(other.get_ref())) {
-        unknown_task(other, lab, faults);
+    let links = task.links.iter().filter_map(|link| link.superseded_by.as_ref());
+    for other in task.superseded_by.iter().chain(links) {
+        refuse_unknown_task(other, lab, faults);
     }
     for step in &task.steps {
         examine_selectors(&step.on, nodes, faults);
@@ -316,9 +316,16 @@ fn examine_check(lab: &WrittenLab, check: &WrittenCheck, nodes: &[NodeName], fau
         }
         _ => {}
     }
-    if let Some(other) = &check.superseded_by
-        && !lab.tasks.iter().any(|task| task.id.get_ref() == other.get_ref())
-    {
+    if let Some(superseded) = &check.superseded_by {
+        refuse_unknown_task(&superseded.task, lab, faults);
+        for node in &superseded.on {
+            refuse_unknown_node(node, nodes, faults);
+        }
+    }
+}
+
+fn refuse_unknown_task(other: &Spanned<TaskId>, lab: &WrittenLab, faults: &mut Faults) {
+    if !lab.tasks.iter().any(|task| task.id.get_ref() == other.get_ref()) {
         unknown_task(other, lab, faults);
     }
 }

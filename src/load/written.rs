@@ -1,6 +1,6 @@
 //! A lab as it is written: every value where it stands in the file, texts not rendered yet.
 
-use crate::domain::{CaptureFrom, NodeName, StepId, TaskId, WhenDone};
+use crate::domain::{CaptureFrom, HttpUser, NodeName, StepId, TaskId, WhenDone};
 use std::ops::Range;
 use std::time::Duration;
 use toml::Spanned;
@@ -58,6 +58,7 @@ pub(super) struct WrittenTask {
 pub(super) struct WrittenLink {
     pub(super) label: String,
     pub(super) address: Template,
+    pub(super) superseded_by: Option<Spanned<TaskId>>,
 }
 
 /// A `[[task.verify]]`.
@@ -210,7 +211,15 @@ pub(super) struct WrittenCheck {
     pub(super) every: Option<Duration>,
     pub(super) hint: Option<Template>,
     pub(super) only_in_run: bool,
-    pub(super) superseded_by: Option<Spanned<TaskId>>,
+    pub(super) superseded_by: Option<WrittenSuperseded>,
+}
+
+/// `superseded_by` of a check.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenSuperseded {
+    pub(super) task: Spanned<TaskId>,
+    /// The nodes where that is so; all where empty.
+    pub(super) on: Vec<Spanned<NodeName>>,
 }
 
 /// What is checked.
@@ -240,6 +249,8 @@ pub(super) enum WrittenCheckKind {
         form: Vec<(String, Template)>,
         status: u16,
         body: WrittenMatch,
+        user: Option<HttpUser>,
+        spread: Option<WrittenSpread>,
     },
     Engine {
         labels: Vec<Template>,
@@ -279,6 +290,15 @@ pub(super) enum WrittenCheckKind {
     },
 }
 
+/// `spread` of an `http` check.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenSpread {
+    pub(super) place: Range<usize>,
+    pub(super) requests: WrittenNumber,
+    pub(super) by: String,
+    pub(super) over: WrittenNumber,
+}
+
 /// An entry of `nodes` of a `swarm` check.
 #[derive(Debug, Clone)]
 pub(super) struct WrittenSwarmNode {
@@ -293,6 +313,7 @@ pub(super) struct WrittenMatch {
     pub(super) contains: Vec<Template>,
     pub(super) lacks: Vec<Template>,
     pub(super) regex: Option<String>,
+    pub(super) times: Option<WrittenNumber>,
 }
 
 /// A whole number, or a text that is rendered to one.

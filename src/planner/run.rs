@@ -37,18 +37,7 @@ pub fn plan_run(lab: &Lab, state: &State, selection: &Selection) -> Result<Plan,
             what: format!("what was selected of lab {}", lab.id),
         });
     }
-    let links = lab
-        .tasks
-        .iter()
-        .filter(|task| steps.iter().any(|step| step.task == task.id))
-        .flat_map(|task| {
-            task.links.iter().map(|(label, address)| PlannedLink {
-                task: task.id.clone(),
-                label: label.clone(),
-                address: address.clone(),
-            })
-        })
-        .collect();
+    let links = planned_links(lab, &steps);
     Ok(Plan {
         verb: Verb::Run,
         lab: lab.id.clone(),
@@ -57,6 +46,21 @@ pub fn plan_run(lab: &Lab, state: &State, selection: &Selection) -> Result<Plan,
         links,
         verifiable: lab.tasks.iter().any(|task| !task.verify.is_empty()),
     })
+}
+
+/// Returns what can be opened after `steps`: what a task is about that takes something away, leads nowhere.
+fn planned_links(lab: &Lab, steps: &[PlannedStep]) -> Vec<PlannedLink> {
+    let is_done = |task: &TaskId| steps.iter().any(|step| step.task == *task);
+    let tasks = lab.tasks.iter().filter(|task| is_done(&task.id));
+    let links = tasks.flat_map(|task| task.links.iter().map(|link| (&task.id, link)));
+    links
+        .filter(|(_, link)| !link.superseded_by.as_ref().is_some_and(is_done))
+        .map(|(task, link)| PlannedLink {
+            task: task.clone(),
+            label: link.label.clone(),
+            address: link.address.clone(),
+        })
+        .collect()
 }
 
 /// Returns the steps that are both wanted and in `range`, in the lab's order.

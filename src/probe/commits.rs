@@ -67,6 +67,7 @@ async fn get(socket: &Path, path: &str) -> Result<HttpSeen, ProbeError> {
         port: 80,
         path: path.to_owned(),
         host_header: None,
+        user: None,
         method: HttpMethod::Get,
         timeout: PATIENCE,
     };

@@ -2,11 +2,13 @@
 
 use crate::domain::{Command, HttpMethod, HttpProbe, HttpSeen, Observation, ProbeError};
 use crate::node::{Look, Transport};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use std::collections::BTreeMap;
@@ -58,7 +60,11 @@ fn request(probe: &HttpProbe) -> Result<Request<Full<Bytes>>, String> {
         .host_header
         .clone()
         .unwrap_or_else(|| format!("{}:{}", probe.host, probe.port));
-    let builder = Request::builder().uri(&probe.path).header(HOST, host);
+    let mut builder = Request::builder().uri(&probe.path).header(HOST, host);
+    if let Some(user) = &probe.user {
+        let pair = STANDARD.encode(format!("{}:{}", user.name, user.password));
+        builder = builder.header(AUTHORIZATION, format!("Basic {pair}"));
+    }
     let built = match &probe.method {
         HttpMethod::Get => builder.method(Method::GET).body(Full::default()),
         HttpMethod::PostForm(fields) => builder

@@ -3,6 +3,8 @@
 
 mod closing;
 mod describe;
+#[cfg(test)]
+mod describe_tests;
 mod ended;
 mod json;
 mod junit;

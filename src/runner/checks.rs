@@ -4,7 +4,8 @@ use super::reports::JournalLost;
 use super::shared::{NodeAccess, Shared};
 use crate::check::{CommandEvidence, Context, evaluate_command, evaluate_observed, probes_for};
 use crate::domain::{
-    Check, CheckKind, EventKind, NodeName, Observation, Outcome, PlannedStep, ProbeError, Silent, TaskId, Verdict,
+    Check, CheckKind, EventKind, NodeName, Observation, Outcome, PlannedStep, ProbeError, Silent, SkipReason, TaskId,
+    Verdict,
 };
 use crate::probe::observe;
 use std::time::Duration;
@@ -58,7 +59,7 @@ pub(super) async fn judge_checks(
             // It might have come to hold: nobody waited for it.
             return Ok(Outcome::Cancelled);
         }
-        if !holds && let Some(by) = superseding_task(shared, check).await {
+        if !holds && let Some(by) = superseding_task(shared, step, check).await {
             outcome = first_of(outcome, Outcome::Superseded { by });
             continue;
         }
@@ -99,11 +100,11 @@ fn first_of(outcome: Outcome, found: Outcome) -> Outcome {
     }
 }
 
-/// Returns the task that changes on purpose what `check` wants, where it has begun: as this instance tells, or as the
-/// nodes show.
-async fn superseding_task(shared: &Shared, check: &Check) -> Option<TaskId> {
+/// Returns the task that changes on purpose what `check` of `step` wants, where it has begun: as this instance tells, or as the
+/// nodes show. A task that changes what an earlier step of its own wants has not begun by what it did before: only the nodes tell.
+async fn superseding_task(shared: &Shared, step: &PlannedStep, check: &Check) -> Option<TaskId> {
     let task = check.superseded_by.as_ref()?;
-    if was_begun_here(shared, task) {
+    if *task != step.task && was_begun_here(shared, task) {
         return Some(task.clone());
     }
     for sign in &check.superseded_signs {
@@ -120,20 +121,22 @@ fn was_begun_here(shared: &Shared, task: &TaskId) -> bool {
     steps.any(|step| matches!(state.steps.get(step), Some(Some(Outcome::Passed))))
 }
 
-/// Says whether all that `step` wants of its node's state holds already; false where it wants nothing of it.
-pub(super) async fn holds_already(shared: &Shared, step: &PlannedStep) -> bool {
-    let mut looked = false;
-    for check in step
-        .checks
-        .iter()
-        .filter(|check| !check.kind.judges_the_command() && !check.only_in_run)
-    {
-        looked = true;
-        if !look_once(shared, step, check, None).await.holds() {
-            return false;
+/// Says why `step` need not be done: all that it wants of its node's state holds already, or a later task has changed on purpose
+/// what does not. `None` where it is to be done, and where it wants nothing of the node.
+pub(super) async fn needless(shared: &Shared, step: &PlannedStep) -> Option<Outcome> {
+    let of_state = |check: &&Check| !check.kind.judges_the_command() && !check.only_in_run;
+    let mut outcome = None;
+    for check in step.checks.iter().filter(of_state) {
+        if look_once(shared, step, check, None).await.holds() {
+            outcome.get_or_insert(Outcome::Skipped {
+                reason: SkipReason::AlreadyHolds,
+            });
+        } else {
+            let by = superseding_task(shared, step, check).await?;
+            outcome = Some(Outcome::Superseded { by });
         }
     }
-    looked
+    outcome
 }
 
 fn masked(shared: &Shared, verdict: Verdict) -> Verdict {
@@ -142,6 +145,11 @@ fn masked(shared: &Shared, verdict: Verdict) -> Verdict {
         holds: verdict.holds,
         expected: redactor.text(&verdict.expected),
         actual: redactor.text(&verdict.actual),
+        counts: verdict
+            .counts
+            .iter()
+            .map(|(server, count)| (redactor.text(server), *count))
+            .collect(),
     }
 }
 

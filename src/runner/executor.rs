@@ -2,7 +2,7 @@
 
 use super::action::{Scene, perform};
 use super::baseline::{engine_contents, take_baseline};
-use super::checks::{holds_already, judge_checks};
+use super::checks::{judge_checks, needless};
 use super::comparison::compare_baseline;
 use super::elsewhere::{keep_undo, owe_elsewhere};
 use super::engine::{Engine, EngineFault};
@@ -16,7 +16,7 @@ use super::undo_steps::{Refusal, plan_undo};
 use crate::check::CommandEvidence;
 use crate::domain::{
     Action, Capture, CaptureFrom, CheckKind, Ending, EventKind, NodeName, Outcome, OutputRecord, PlannedStep,
-    ProbeError, Redactor, SkipReason, Undo, UndoText, WhenDone, Work, without_control_sequences,
+    ProbeError, Redactor, Undo, UndoText, WhenDone, Work, without_control_sequences,
 };
 use crate::node::Transport;
 use regex::RegexBuilder;
@@ -68,11 +68,11 @@ async fn do_step(shared: &Arc<Shared>, step: &PlannedStep) -> Result<Done, Journ
     let Work::Action(action) = &step.work else {
         return do_to_the_node(shared, step).await;
     };
-    if step.changes() && step.when_done == WhenDone::Skip && holds_already(shared, step).await {
-        return Ok(Outcome::Skipped {
-            reason: SkipReason::AlreadyHolds,
-        }
-        .into());
+    if step.changes()
+        && step.when_done == WhenDone::Skip
+        && let Some(outcome) = needless(shared, step).await
+    {
+        return Ok(outcome.into());
     }
     if !step.changes() {
         let started = EventKind::StepStarted {

@@ -142,6 +142,8 @@ fn http() -> CheckKind {
         form: Vec::new(),
         status: 200,
         body: contains("20.10"),
+        user: None,
+        spread: None,
     })
 }
 

@@ -115,6 +115,8 @@ fn web_answers() -> Check {
             contains: vec![text("DockChat served from Container ID")],
             ..TextMatch::default()
         },
+        user: None,
+        spread: None,
     }));
     answers.within = Duration::from_secs(60);
     answers.hint = Some("Look at `docker-compose logs web` in ~/dockchat on node-0.".to_owned());

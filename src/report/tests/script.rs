@@ -155,6 +155,7 @@ pub(super) fn verdict(holds: bool, expected: &str, actual: &str) -> Verdict {
         holds,
         expected: expected.to_owned(),
         actual: actual.to_owned(),
+        ..Verdict::default()
     }
 }
 
