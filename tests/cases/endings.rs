@@ -1,13 +1,12 @@
 //! Every way a step can end, as events.
 
-use super::labs::{check, contains, look, looks, plan, plan_tasks, step, task, verified, within};
+use super::labs::{check, contains, look, looks, plan, step, within};
 use super::picture::picture;
 use super::stage::{Ran, Stage};
 use insta::assert_snapshot;
-use labctl::domain::{CheckKind, Counts, Ending, EventKind, Outcome, SkipReason, TaskId};
+use labctl::domain::{CheckKind, Counts, Ending, EventKind, Outcome, SkipReason};
 use labctl::node::NodeErrorKind;
 use labctl::node::fake::FakeAnswer;
-use labctl::planner::plan_verify;
 use std::time::Duration;
 
 /// Runs a step whose command is answered with `answer`, and one that waits for it.
@@ -30,7 +29,7 @@ fn needs_failed() -> Outcome {
     }
 }
 
-fn finished(ran: &Ran) -> Counts {
+pub fn finished(ran: &Ran) -> Counts {
     match &ran.events.last().unwrap().kind {
         EventKind::RunFinished { counts, .. } => *counts,
         other => panic!("the last event is {other:?}"),
@@ -342,26 +341,6 @@ async fn skipped_because_it_holds_already() {
     let lines = stage.machine("node-0").fake.call_lines();
     assert!(!lines.contains(&"exec the work".to_owned()), "{lines:#?}");
     assert_snapshot!(picture(&ran));
-}
-
-#[tokio::test(start_paused = true)]
-async fn superseded_by_a_task_that_passed() {
-    let stage = Stage::one();
-    let mut changed_later = check(looks("is it as task1 left it", "yes"));
-    changed_later.superseded_by = Some(TaskId::new("task2").unwrap());
-    let first = task("task1", &[], vec![step("one", "node-0", "one")]);
-    let tasks = vec![
-        verified(first, "as-before", "node-0", changed_later),
-        task("task2", &["task1"], vec![step("two", "node-0", "two")]),
-    ];
-    let verify = plan_verify(&super::labs::lab(tasks.clone()), &[]).unwrap();
-    let ran = stage.run(&verify).await;
-    assert_eq!(ran.outcome("as-before@node-0"), Outcome::FailedCheck);
-    stage.run(&plan_tasks(tasks)).await;
-    let ran = stage.run(&verify).await;
-    let by = TaskId::new("task2").unwrap();
-    assert_eq!(ran.outcome("as-before@node-0"), Outcome::Superseded { by });
-    assert_eq!(finished(&ran).superseded, 1);
 }
 
 #[tokio::test(start_paused = true)]

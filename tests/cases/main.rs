@@ -27,6 +27,7 @@ mod provide;
 mod random;
 mod selection;
 mod stage;
+mod superseded;
 mod undo;
 mod values;
 mod verify;

@@ -4,10 +4,10 @@ hub='discovery.hub.docker.com'
 
 # Docker Hub, where clusters were made in 2015: the one thing that must be brought along.
 start_hub() {
-    mkdir -p /root/labctl-hub/data
+    mkdir -p /root/labctl-hub
     docker run --rm -v /root/labctl-hub:/certificates --entrypoint /labctl labctl/discovery:1 \
         service certificate --directory /certificates --name discovery --host $hub >/dev/null
-    docker run -d --name hub -v /root/labctl-hub:/certificates:ro -v /root/labctl-hub/data:/data -p "$private:443:443" labctl/discovery:1 \
+    docker run -d --name hub -v /root/labctl-hub:/certificates:ro -p "$private:443:443" labctl/discovery:1 \
         --certificate /certificates/discovery.pem --key /certificates/discovery.key >/dev/null
     docker tag labctl/swarm:1.2.9 swarm
 }
@@ -86,3 +86,54 @@ compose() {
 remove() { compose "$1" "${2-dockchat_$1}" rm -s -f -v; }
 deploy() { compose_file "$1" "${2-}" && compose "$1" "dockchat_$1" up -d; }
 again() { remove "$1"; deploy "$@"; }
+
+# Writes production's Compose file of task 4, changed by the sed script $1.
+scaled_file() {
+    sed -e "s/MANAGER/$private:3375/" -e "${1-}" >/home/ubuntu/labctl-chat/production.docker-compose.yml <<'END'
+# Mongo DB
+db:
+  image: mongo
+  expose:
+   - 27017
+  command: --smallfiles
+  environment:
+   - "constraint:environment==production"
+# Python App
+web:
+  image: nicolaka/dockchat:v1
+  ports:
+   - "5000"
+  links:
+   - db:db
+  environment:
+   - "constraint:environment==production"
+   - INTERLOCK_DATA={"hostname":"dockchat.com","domain":"dockchat.com"}
+interlock:
+  image: ehazlett/interlock:latest
+  ports:
+    - "80:80"
+  volumes:
+    - /var/lib/docker:/etc/docker
+  environment:
+   - "constraint:environment==production"
+  command: "--swarm-url tcp://MANAGER --debug --plugin haproxy start"
+END
+}
+
+production() { compose production dockchat_production "$@"; }
+
+# The tutorial's task 4, with a file that the sed script $1 has changed.
+scale_out() { production stop -t 1; scaled_file "${1-}"; production up -d; production scale web=10; }
+
+# Waits until HAProxy serves all ten.
+shares() {
+    for try in $(seq 300); do
+        served=$(for ask in $(seq 10); do
+            curl -fs --noproxy '*' -m 5 -H 'Host: dockchat.com' "http://$node_2/" | grep -o 'Container ID: <strong>[0-9a-f]*'
+        done | sort -u | wc -l)
+        [ "$served" = 10 ] && return
+        sleep 0.1
+    done
+    echo "$served containers answer" >&2
+    return 1
+}

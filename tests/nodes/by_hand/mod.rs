@@ -1,10 +1,12 @@
-//! The cluster of tasks 2 and 3 as a learner builds it, with the tutorial's own commands and without labctl: what `verify` says of it, and of
+//! The cluster of tasks 2 to 4 as a learner builds it, with the tutorial's own commands and without labctl: what `verify` says of it, and of
 //! each way in which it can be wrong.
 
 mod sabotages;
+mod scaled;
 
 use crate::harness::{Bench, Ended, InventoryText, bench};
 use sabotages::{SABOTAGES, Sabotage};
+use scaled::SCALED;
 use serde_json::Value;
 use std::process::Stdio;
 use std::time::Instant;
@@ -61,9 +63,28 @@ impl<'a> ByHand<'a> {
         let build = "DOCKER_BUILDKIT=0 docker build -q -t nicolaka/dockchat:v1 - >/dev/null";
         self.bench.nodes[1].root_with(build, packed.stdout.take().unwrap());
         assert!(packed.wait().unwrap().success());
-        let mut saved = self.bench.nodes[1].watch("docker save nicolaka/dockchat:v1");
+        self.hand_on("nicolaka/dockchat:v1", 1);
+    }
+
+    /// Gives node-2 the image `name` of another node.
+    fn hand_on(&self, name: &str, from: usize) {
+        let mut saved = self.bench.nodes[from].watch(&format!("docker save {name}"));
         self.bench.nodes[2].root_with("docker load -q >/dev/null", saved.stdout.take().unwrap());
         assert!(saved.wait().unwrap().success());
+    }
+
+    /// Scales production as in task 4. Interlock's image is put where Docker Hub would have it pulled.
+    fn scale_out(&self) {
+        let recipe = include_str!("../../../labs/lab2/images/interlock/Dockerfile");
+        let recipe = recipe.replace("{{ images.discovery }}", "labctl/discovery:1");
+        assert!(!recipe.contains("{{"), "{recipe}");
+        let name = "ehazlett/interlock:latest";
+        self.on(
+            0,
+            &format!("DOCKER_BUILDKIT=0 docker build -q -t {name} - >/dev/null <<'END'\n{recipe}\nEND"),
+        );
+        self.hand_on(name, 0);
+        self.on(0, "scale_out; shares");
     }
 
     /// Runs `script` on the node at `index`, which knows the learner's commands.
@@ -105,16 +126,16 @@ impl<'a> ByHand<'a> {
     }
 
     /// Breaks it, has verify find that and nothing else, and repairs it.
-    fn suffers(&self, sabotage: &Sabotage) {
+    fn suffers(&self, sabotage: &Sabotage, task: &str, is_repaired: &str) {
         let begun = Instant::now();
         self.do_all(sabotage.breaks);
-        let verify = self.bench.labctl(&["verify", "task3", "--json"]);
+        let verify = self.bench.labctl(&["verify", task, "--json"]);
         let found = Found::of(&verify);
         verify.assert_exit(1);
         found.assert_is(sabotage);
         self.do_all(sabotage.repairs);
         if !sabotage.repairs.is_empty() {
-            self.on(0, "settle; answers");
+            self.on(0, is_repaired);
         }
         eprintln!("{}: {:.1} s", sabotage.name, begun.elapsed().as_secs_f32());
     }
@@ -233,9 +254,20 @@ fn a_cluster_that_was_built_by_hand_is_right_and_each_sabotage_of_it_is_one_find
     let cluster = ByHand { bench: &bench };
     cluster.forgives_what_an_earlier_try_left();
     for sabotage in SABOTAGES {
-        cluster.suffers(sabotage);
+        cluster.suffers(sabotage, "task3", "settle; answers");
     }
     bench.labctl(&["verify", "task3"]).assert_exit(0);
+
+    cluster.scale_out();
+    bench.labctl(&["verify", "task4"]).assert_exit(0);
+    bench
+        .labctl(&["verify", "task3"])
+        .assert_exit(0)
+        .assert_says(&["superseded by task4"]);
+    for sabotage in SCALED {
+        cluster.suffers(sabotage, "task4", "shares");
+    }
+    bench.labctl(&["verify"]).assert_exit(0);
     bench.sweep();
 }
 
