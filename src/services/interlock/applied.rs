@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::config::{Settings, render};
 use super::containers::Target;
+use super::data::Wishes;
 use super::log;
 use crate::services::whole_file::write_whole;
 
@@ -44,6 +45,8 @@ pub(super) struct Applied<P> {
     /// The last that was wanted, be it in force or refused.
     wanted: Option<String>,
     in_force: String,
+    /// Wishes of containers that it refuses.
+    refused: Vec<Wishes>,
 }
 
 impl<P: Proxy> Applied<P> {
@@ -55,26 +58,55 @@ impl<P: Proxy> Applied<P> {
             path,
             wanted: Some(in_force.clone()),
             in_force,
+            refused: Vec::new(),
         }
     }
 
     /// Has `targets` served.
     pub(super) async fn apply(&mut self, targets: &[Target]) -> Outcome {
-        let text = render(&self.settings, targets);
+        let is_still_wished = |wishes: &Wishes| targets.iter().any(|target| target.data.wishes == *wishes);
+        self.refused.retain(is_still_wished);
+        let mut text = self.render(targets);
         if self.wanted.as_ref() == Some(&text) {
             return Outcome::Unchanged;
         }
         let mut outcome = self.put_in_force(&text).await;
         if let Outcome::Refused(reason) = &outcome {
             log::warn(&format!("HAProxy refuses the new configuration: {reason}"));
-            let mended = self.without_refused_wishes(targets).await;
-            let mended = render(&self.settings, &mended);
-            if mended != text {
-                outcome = self.put_in_force(&mended).await;
-            }
+            self.find_refused_wishes(targets).await;
+            outcome = self.try_again(targets, &mut text, outcome).await;
+        }
+        if matches!(outcome, Outcome::Refused(_)) {
+            // Each alone was well, and not all together.
+            let wishes = targets.iter().map(|target| target.data.wishes.clone());
+            self.refused = wishes.collect();
+            outcome = self.try_again(targets, &mut text, outcome).await;
         }
         self.wanted = (!matches!(outcome, Outcome::Failed(_))).then_some(text);
         outcome
+    }
+
+    /// What serves `targets`, with wishes left out that are known to be refused.
+    fn render(&self, targets: &[Target]) -> String {
+        let mend = |target: &Target| {
+            if self.refused.contains(&target.data.wishes) {
+                target.without_wishes()
+            } else {
+                target.clone()
+            }
+        };
+        let mended: Vec<Target> = targets.iter().map(mend).collect();
+        render(&self.settings, &mended)
+    }
+
+    /// Has `targets` served if that is now another configuration than `text`, which had the `outcome`.
+    async fn try_again(&mut self, targets: &[Target], text: &mut String, outcome: Outcome) -> Outcome {
+        let mended = self.render(targets);
+        if mended == *text {
+            return outcome;
+        }
+        *text = mended;
+        self.put_in_force(text).await
     }
 
     async fn put_in_force(&mut self, text: &str) -> Outcome {
@@ -111,21 +143,22 @@ impl<P: Proxy> Applied<P> {
         }
     }
 
-    /// Finds out whose wishes the proxy refuses, one container at a time, and returns all containers with these left out.
-    async fn without_refused_wishes(&self, targets: &[Target]) -> Vec<Target> {
-        let mut mended = Vec::new();
+    /// Finds out which wishes the proxy refuses, one after the other, so that they are not tried again.
+    async fn find_refused_wishes(&mut self, targets: &[Target]) {
+        let mut tried: Vec<&Wishes> = Vec::new();
         for target in targets {
-            let mut target = target.clone();
-            let plain = target.without_wishes();
-            if plain != target {
-                let alone = render(&self.settings, std::slice::from_ref(&target));
-                if let Err(Outcome::Refused(reason)) = self.try_out(&alone).await {
-                    log::warn(&format!("{}: its wishes are left out: {reason}", target.server));
-                    target = plain;
-                }
+            let wishes = &target.data.wishes;
+            if tried.contains(&wishes) || self.refused.contains(wishes) || *wishes == Wishes::default() {
+                continue;
             }
-            mended.push(target);
+            tried.push(wishes);
+            let alone = render(&self.settings, std::slice::from_ref(target));
+            if let Err(Outcome::Refused(reason)) = self.try_out(&alone).await {
+                let same = targets.iter().filter(|other| other.data.wishes == *wishes);
+                let names: Vec<&str> = same.map(|other| other.server.as_str()).collect();
+                log::warn(&format!("{}: its wishes are left out: {reason}", names.join(", ")));
+                self.refused.push(wishes.clone());
+            }
         }
-        mended
     }
 }

@@ -124,9 +124,13 @@ fn write_backend(text: &mut String, host: &HostName, backend: &Backend<'_>) -> s
     let mut targets: Vec<&&Target> = backend.servers.values().collect();
     targets.sort_by(|a, b| (&a.server, &a.address).cmp(&(&b.server, &b.address)));
     // The first that has a wish for all is heard.
-    let check = targets.iter().find_map(|target| target.data.check.as_ref());
-    let balance = targets.iter().find_map(|target| target.data.balance_algorithm.as_ref());
-    let options = targets.iter().find(|target| !target.data.backend_options.is_empty());
+    let check = targets.iter().find_map(|target| target.data.wishes.check.as_ref());
+    let balance = targets
+        .iter()
+        .find_map(|target| target.data.wishes.balance_algorithm.as_ref());
+    let options = targets
+        .iter()
+        .find(|target| !target.data.wishes.backend_options.is_empty());
     writeln!(text, "backend {}", host.backend())?;
     // One for each container that may be gone: whoever keeps his connection through a reload is still served by the old list.
     writeln!(text, "    retries {}", targets.len().clamp(3, 100))?;
@@ -135,7 +139,7 @@ fn write_backend(text: &mut String, host: &HostName, backend: &Backend<'_>) -> s
         Some(balance) => writeln!(text, "    balance {balance}")?,
         None => writeln!(text, "    balance roundrobin")?,
     }
-    for option in options.iter().flat_map(|target| &target.data.backend_options) {
+    for option in options.iter().flat_map(|target| &target.data.wishes.backend_options) {
         writeln!(text, "    option {option}")?;
     }
     if let Some(check) = check {
@@ -285,7 +289,7 @@ pub(super) mod tests {
             hostile.server = target(&json!({ "Id": "1", "Name": texts[5], "Config": { "Hostname": "a.com" },
                 "NetworkSettings": { "Ports": { "1/tcp": [{ "HostPort": "1" }] } } }), &Machine::default()).0.unwrap().server;
             let hosts = hostile.hosts.len();
-            let options = usize::from(hostile.data.check.is_some()) + hostile.data.backend_options.len();
+            let options = usize::from(hostile.data.wishes.check.is_some()) + hostile.data.wishes.backend_options.len();
             let text = render(&settings(), &[hostile]);
             let bare = render(&settings(), &[]).lines().count();
             // A name has a condition, a backend, its retries, its header, its balance, its server and its options.

@@ -7,12 +7,14 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::data::InterlockData;
+use super::data::{InterlockData, Wishes};
 use super::words::HostName;
 
 /// A container that is to be served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
+    /// The container's.
+    pub(super) id: String,
     /// What it is called in the configuration: its name, as far as it may stand there.
     pub(super) server: String,
     /// What it is reached by; at least one, none twice.
@@ -25,9 +27,7 @@ impl Target {
     /// The same container with nothing of its own in the configuration.
     pub(super) fn without_wishes(&self) -> Self {
         let mut plain = self.clone();
-        plain.data.check = None;
-        plain.data.balance_algorithm = None;
-        plain.data.backend_options = Vec::new();
+        plain.data.wishes = Wishes::default();
         plain
     }
 }
@@ -58,6 +58,12 @@ pub(super) struct Machine {
     pub(super) api: String,
 }
 
+/// Tells whether the container `inspected` can answer: one that is paused or about to start again would keep its visitors waiting.
+pub(super) fn can_answer(inspected: &Value) -> bool {
+    let state = &inspected["State"];
+    state["Running"] != false && state["Paused"] != true && state["Restarting"] != true
+}
+
 /// Reads the container `inspected`, and says what of its INTERLOCK_DATA is left out.
 pub(super) fn target(inspected: &Value, machine: &Machine) -> (Result<Target, NotServed>, Vec<String>) {
     let (data, left_out) = interlock_data(inspected);
@@ -74,6 +80,7 @@ fn served(inspected: &Value, machine: &Machine, data: InterlockData) -> Result<T
     }
     let address = address(inspected, machine, data.port).map_err(NotServed::Because)?;
     Ok(Target {
+        id: inspected["Id"].as_str().unwrap_or_default().to_owned(),
         server: server_name(inspected),
         hosts,
         address,
@@ -132,8 +139,11 @@ fn address(inspected: &Value, machine: &Machine, wanted: Option<u16>) -> Result<
         Some(wanted) => published
             .into_iter()
             .find(|(private, _)| *private == wanted)
-            .ok_or("the port that its INTERLOCK_DATA names is not published"),
-        None => published.into_iter().next().ok_or("it publishes no TCP port"),
+            .ok_or("the port that its INTERLOCK_DATA names is not published where it can be reached from here"),
+        None => published
+            .into_iter()
+            .next()
+            .ok_or("it publishes no TCP port that can be reached from here"),
     }
     .map(|(_, address)| address)
 }
@@ -147,7 +157,13 @@ fn bound(binding: &Value, inspected: &Value, machine: &Machine) -> Option<Addres
         (None, Some(ip)) if !ip.is_unspecified() => ip.to_string(),
         (None, _) => node.map_or_else(|| machine.api.clone(), |node| node.to_string()),
     };
-    Some(Address { host, port })
+    // A node's own loopback is another one here, where HAProxy would find itself.
+    let is_elsewhere = machine.forced.is_none() && is_loopback(&host) && !is_loopback(&machine.api);
+    (!is_elsewhere).then_some(Address { host, port })
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 fn server_name(inspected: &Value) -> String {
@@ -245,7 +261,38 @@ mod tests {
         );
         assert!(address_of(r#"{"domain":"a.com","port":6000}"#, &ports).is_err());
         let none = address_of(r#"{"domain":"a.com"}"#, &json!({ "80/tcp": null }));
-        assert_eq!(none.unwrap_err(), NotServed::Because("it publishes no TCP port"));
+        assert_eq!(
+            none.unwrap_err(),
+            NotServed::Because("it publishes no TCP port that can be reached from here")
+        );
+    }
+
+    #[rstest]
+    #[case("127.0.0.1")]
+    #[case("::1")]
+    #[case("::ffff:127.0.0.1")]
+    fn what_is_published_on_a_nodes_loopback_is_only_served_on_that_node(#[case] ip: &str) {
+        let ports = json!({ "80/tcp": [{ "HostIp": ip, "HostPort": "80" }] });
+        let container = inspected(r#"{"domain":"a.com"}"#, &ports);
+        assert!(target(&container, &machine()).0.is_err());
+        let here = Machine {
+            api: "127.0.0.1".to_owned(),
+            forced: None,
+        };
+        assert!(target(&container, &here).0.is_ok());
+        let both =
+            json!({ "80/tcp": [{ "HostIp": ip, "HostPort": "80" }, { "HostIp": "10.0.0.7", "HostPort": "81" }] });
+        assert_eq!(address_of(r#"{"domain":"a.com"}"#, &both).unwrap(), "10.0.0.7:81");
+    }
+
+    #[rstest]
+    #[case(json!({ "Running": true, "Paused": false, "Restarting": false }), true)]
+    #[case(json!({}), true)]
+    #[case(json!({ "Running": false }), false)]
+    #[case(json!({ "Running": true, "Paused": true }), false)]
+    #[case(json!({ "Running": true, "Restarting": true }), false)]
+    fn one_that_is_paused_or_between_two_starts_cannot_answer(#[case] state: Value, #[case] wanted: bool) {
+        assert_eq!(can_answer(&json!({ "State": state })), wanted);
     }
 
     #[test]

@@ -9,6 +9,9 @@ use super::words::{HostName, Words};
 /// The shortest and the longest time between two health checks, in milliseconds.
 const INTERVALS: std::ops::RangeInclusive<u64> = 100..=3_600_000;
 
+/// How many keys are left out by name; a container could have thousands.
+const MOST_SAID: usize = 8;
+
 /// What a container wants.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct InterlockData {
@@ -17,13 +20,19 @@ pub(super) struct InterlockData {
     pub(super) alias_domains: Vec<HostName>,
     /// The port inside the container.
     pub(super) port: Option<u16>,
-    pub(super) check: Option<Words>,
     /// In milliseconds.
     pub(super) check_interval: Option<u64>,
-    pub(super) balance_algorithm: Option<Words>,
-    pub(super) backend_options: Vec<Words>,
+    pub(super) wishes: Wishes,
     /// Whether it wants plain TCP on a port of its own.
     pub(super) is_tcp: bool,
+}
+
+/// What only HAProxy can tell the sense of.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Wishes {
+    pub(super) check: Option<Words>,
+    pub(super) balance_algorithm: Option<Words>,
+    pub(super) backend_options: Vec<Words>,
 }
 
 impl InterlockData {
@@ -44,6 +53,11 @@ impl InterlockData {
                 left_out.push(format!("{key} is left out: {reason}"));
             }
         }
+        if left_out.len() > MOST_SAID {
+            let more = left_out.len() - MOST_SAID;
+            left_out.truncate(MOST_SAID);
+            left_out.push(format!("{more} more keys are left out"));
+        }
         (data, left_out)
     }
 
@@ -53,10 +67,10 @@ impl InterlockData {
             "domain" => self.domain = host_name(value)?,
             "alias_domains" => self.alias_domains = list(value, host_name)?.into_iter().flatten().collect(),
             "port" => self.port = number(value, &(0..=65535))?.and_then(|port| u16::try_from(port).ok()),
-            "check" => self.check = words(value)?,
+            "check" => self.wishes.check = option(value)?,
             "check_interval" => self.check_interval = number(value, &INTERVALS)?,
-            "balance_algorithm" => self.balance_algorithm = words(value)?,
-            "backend_options" => self.backend_options = list(value, words)?.into_iter().flatten().collect(),
+            "balance_algorithm" => self.wishes.balance_algorithm = words(value)?,
+            "backend_options" => self.wishes.backend_options = list(value, option)?.into_iter().flatten().collect(),
             "mode" => self.is_tcp = value == "tcp",
             // They change nothing where they are false or empty, and what they ask for is not here.
             _ if [Value::from(false), Value::from(0), Value::from("")].contains(value) => {}
@@ -85,6 +99,18 @@ fn words(value: &Value) -> Result<Option<Words>, String> {
     match text(value)? {
         "" => Ok(None),
         text => Ok(Some(Words::parse(text)?)),
+    }
+}
+
+/// Reads what stands behind `option` in a backend.
+fn option(value: &Value) -> Result<Option<Words>, String> {
+    let words = words(value)?;
+    let name = words.as_ref().map(|words| words.first().to_owned());
+    match name.as_deref() {
+        // It sends visitors to where they came to, which is HAProxy itself, for ever.
+        Some("transparent") => Err("option transparent is not for a proxy that has visitors of its own".to_owned()),
+        Some("external-check") => Err("no programs of a container run here".to_owned()),
+        _ => Ok(words),
     }
 }
 
@@ -131,9 +157,9 @@ mod tests {
             [HostName::parse("a.com"), HostName::parse("b.com")].map(Option::unwrap)
         );
         assert_eq!((data.port, data.check_interval), (Some(5000), Some(1000)));
-        assert_eq!(data.check, Words::parse("httpchk GET /").ok());
-        assert_eq!(data.balance_algorithm, Words::parse("leastconn").ok());
-        assert_eq!(data.backend_options.len(), 2);
+        assert_eq!(data.wishes.check, Words::parse("httpchk GET /").ok());
+        assert_eq!(data.wishes.balance_algorithm, Words::parse("leastconn").ok());
+        assert_eq!(data.wishes.backend_options.len(), 2);
         assert!(!data.is_tcp && data.domain.is_none());
     }
 
@@ -150,10 +176,20 @@ mod tests {
     #[case(r#"{"backend_options":"forceclose"}"#, "it is no list")]
     #[case(r#"{"ssl_only":true}"#, "no TLS")]
     #[case(r#"{"more":true}"#, "more is left out: there is no such key")]
+    #[case(r#"{"check":"external-check"}"#, "no programs")]
+    #[case(r#"{"backend_options":["http-no-delay"," transparent "]}"#, "option transparent")]
     fn what_cannot_be_done_is_named(#[case] text: &str, #[case] words: &str) {
         let (data, left_out) = InterlockData::parse(text);
         assert_eq!(data, InterlockData::default());
         assert!(left_out.len() == 1 && left_out[0].contains(words), "{left_out:?}");
+    }
+
+    #[test]
+    fn of_very_many_wrong_keys_few_are_named() {
+        let keys: Vec<String> = (0..1000).map(|number| format!("\"a{number}\":1")).collect();
+        let (_, left_out) = InterlockData::parse(&format!("{{{}}}", keys.join(",")));
+        assert_eq!(left_out.len(), MOST_SAID + 1);
+        assert_eq!(left_out[MOST_SAID], "992 more keys are left out");
     }
 
     #[test]

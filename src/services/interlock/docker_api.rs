@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper_util::rt::TokioIo;
+use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl};
 use serde_json::Value;
 use thiserror::Error;
 use tokio::net::TcpStream;
@@ -20,10 +21,18 @@ use tokio::time::timeout;
 
 /// How long connecting, or a whole answer but the events', may take.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// The largest answer and the largest event that is read, in bytes.
-const LARGEST: usize = 16 << 20;
+/// How long looking at all that runs may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The largest list of containers that is read, in bytes.
+const LARGEST_LIST: usize = 16 << 20;
+/// The largest container and the largest event that is read, in bytes.
+const LARGEST: usize = 1 << 20;
+/// How many containers there may be.
+const MOST: usize = 4096;
 /// How many containers are asked about at once.
 const AT_ONCE: usize = 8;
+/// How long a connection on which nothing is heard is trusted, before the other end is asked whether it still lives.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Why the API did not answer.
 #[derive(Debug, Error)]
@@ -41,6 +50,17 @@ pub(super) enum ApiError {
     },
     #[error("{address} answered no JSON that can be read to {path}")]
     Garbled { address: String, path: String },
+    #[error("{address} has {count} containers, and no more than {MOST} can be served")]
+    TooMany { address: String, count: usize },
+}
+
+/// What is known of a container that is in the list of those that run.
+#[derive(Debug)]
+pub(super) enum Found<T> {
+    /// What was read of it.
+    Read(T),
+    /// It could not be asked about.
+    Unknown { id: String, error: ApiError },
 }
 
 /// Where the API is.
@@ -57,23 +77,33 @@ impl DockerApi {
         }
     }
 
-    /// Returns all running containers, inspected.
-    pub(super) async fn running(&self) -> Result<Vec<Value>, ApiError> {
+    /// Inspects all running containers, and returns what `read` makes of each; where that is nothing it is left out.
+    pub(super) async fn running<T>(&self, read: impl Fn(Value) -> Option<T>) -> Result<Vec<Found<T>>, ApiError> {
+        let looking = self.look(read);
+        timeout(PATIENCE, looking).await.map_err(|_| self.too_slow())?
+    }
+
+    async fn look<T>(&self, read: impl Fn(Value) -> Option<T>) -> Result<Vec<Found<T>>, ApiError> {
         let path = "/containers/json";
-        let list = self.get(path).await?.unwrap_or_default();
+        let list = self.get(path, LARGEST_LIST).await?.unwrap_or_default();
         let ids = list.as_array().ok_or_else(|| self.garbled(path))?.iter();
         let ids: Vec<String> = ids.filter_map(|one| id_in(&one["Id"])).collect();
-        let asked = ids
-            .into_iter()
-            .map(|id| async move { self.get(&format!("/containers/{id}/json")).await });
-        let found: Vec<_> = stream::iter(asked).buffered(AT_ONCE).collect().await;
-        let mut running = Vec::new();
-        for inspected in found {
-            // One that has gone meanwhile, or stopped, is not running.
-            let inspected = inspected?.filter(|one| one["State"]["Running"] != false);
-            running.extend(inspected);
+        drop(list);
+        if ids.len() > MOST {
+            return Err(ApiError::TooMany {
+                address: self.address.clone(),
+                count: ids.len(),
+            });
         }
-        Ok(running)
+        let asked = ids.into_iter().map(|id| async {
+            match self.get(&format!("/containers/{id}/json"), LARGEST).await {
+                Ok(inspected) => inspected.and_then(&read).map(Found::Read),
+                // An engine may fail on one container of many.
+                Err(error) => Some(Found::Unknown { id, error }),
+            }
+        });
+        let found: Vec<_> = stream::iter(asked).buffered(AT_ONCE).collect().await;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Begins to follow what happens.
@@ -89,14 +119,14 @@ impl DockerApi {
         })
     }
 
-    /// Returns what stands at `path`; `None` where there is nothing.
-    async fn get(&self, path: &str) -> Result<Option<Value>, ApiError> {
+    /// Returns what stands at `path`, of at most `largest` bytes; `None` where there is nothing.
+    async fn get(&self, path: &str, largest: usize) -> Result<Option<Value>, ApiError> {
         let exchange = async {
             let (body, _connection) = match self.send(path).await {
                 Err(ApiError::Status { status: 404, .. }) => return Ok(None),
                 sent => sent?,
             };
-            let body = Limited::new(body, LARGEST).collect().await;
+            let body = Limited::new(body, largest).collect().await;
             let body = body.map_err(|source| self.broken(source))?.to_bytes();
             serde_json::from_slice(&body).map(Some).map_err(|_| self.garbled(path))
         };
@@ -109,6 +139,7 @@ impl DockerApi {
             address: self.address.clone(),
             source,
         })?;
+        notice_silence(&stream).map_err(|error| self.broken(error.into()))?;
         let broken = |source: hyper::Error| self.broken(source.into());
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         let connection = Connection(tokio::spawn(async move {
@@ -149,6 +180,15 @@ impl DockerApi {
             address: self.address.clone(),
         }
     }
+}
+
+/// Has the system break off a connection whose other end has vanished: what nobody hears of never ends by itself.
+fn notice_silence(stream: &TcpStream) -> std::io::Result<()> {
+    set_tcp_keepidle(stream, SILENCE)?;
+    set_tcp_keepintvl(stream, SILENCE / 6)?;
+    set_tcp_keepcnt(stream, 3)?;
+    set_socket_keepalive(stream, true)?;
+    Ok(())
 }
 
 /// An id that may stand in a path.

@@ -146,6 +146,9 @@ impl Proxy for Haproxy {
         let _ = self.ask("reload").await;
         let deadline = Instant::now() + DEADLINE;
         while Instant::now() < deadline {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!("HAProxy ended with {status} instead of reloading"));
+            }
             let now = self.workers().await.unwrap_or_default();
             if now.failed > before.failed {
                 return Err("HAProxy could not reload, and serves as before; what it said stands above".to_owned());

@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, Receiver};
@@ -13,9 +14,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::applied::{Applied, Outcome, Proxy};
 use super::config::render;
-use super::containers::{Machine, NotServed, Target, target};
+use super::containers::{Machine, NotServed, Target, can_answer, target};
 use super::debounce::Debounce;
-use super::docker_api::{ApiError, DockerApi};
+use super::docker_api::{ApiError, DockerApi, Found};
 use super::haproxy::Haproxy;
 use super::options::Options;
 use super::reaper::reap;
@@ -130,7 +131,7 @@ impl<P: Proxy> Balancer<P> {
                 },
                 how = self.applied.proxy.ended() => self.revive(&how).await,
                 () = sleep_until(due) => {
-                    debounce.done();
+                    debounce.done(Instant::now());
                     let wait = if self.look().await {
                         backoff = Backoff::default();
                         LOOKING
@@ -173,8 +174,8 @@ impl<P: Proxy> Balancer<P> {
 
     /// Looks at what runs and has it served; tells whether that went well.
     async fn look(&mut self) -> bool {
-        let targets = match self.targets().await {
-            Ok(targets) => targets,
+        let (targets, is_whole) = match self.targets().await {
+            Ok(found) => found,
             Err(error) => {
                 self.complain(vec![format!("{}; what is served stays", reason(&error))]);
                 self.doubt.notify_waiters();
@@ -186,7 +187,7 @@ impl<P: Proxy> Balancer<P> {
             Outcome::Reloaded => log_served(&targets),
             Outcome::Refused(reason) => {
                 log::warn(&format!("what was served before stays: {reason}"));
-                return true;
+                return is_whole;
             }
             Outcome::Failed(reason) => {
                 log::warn(&reason);
@@ -194,20 +195,29 @@ impl<P: Proxy> Balancer<P> {
             }
         }
         self.served = targets;
-        true
+        is_whole
     }
 
-    async fn targets(&mut self) -> Result<Vec<Target>, ApiError> {
+    /// Returns what is to be served, and whether all that runs could be asked about.
+    async fn targets(&mut self) -> Result<(Vec<Target>, bool), ApiError> {
         let mut targets = Vec::new();
         let mut complaints = Vec::new();
-        for inspected in self.api.running().await? {
-            let name = inspected["Name"].as_str().unwrap_or_default();
-            let (read, left_out) = target(&inspected, &self.machine);
-            complaints.extend(left_out.iter().map(|what| format!("{name}: {what}")));
-            match read {
-                Ok(target) => targets.push(target),
-                Err(NotServed::NoName) => {}
-                Err(NotServed::Because(reason)) => complaints.push(format!("{name} is not served: {reason}")),
+        let mut is_whole = true;
+        for found in self.ask().await? {
+            match found {
+                Found::Read(Seen { name, read, left_out }) => {
+                    complaints.extend(left_out.iter().map(|what| format!("{name}: {what}")));
+                    match read {
+                        Ok(target) => targets.push(target),
+                        Err(NotServed::NoName) => {}
+                        Err(NotServed::Because(reason)) => complaints.push(format!("{name} is not served: {reason}")),
+                    }
+                }
+                Found::Unknown { id, error } => {
+                    is_whole = false;
+                    complaints.push(format!("what is known of container {id:.12} stays: {}", reason(&error)));
+                    targets.extend(self.served.iter().filter(|target| target.id == id).cloned());
+                }
             }
         }
         self.complain(complaints);
@@ -215,7 +225,20 @@ impl<P: Proxy> Balancer<P> {
         if self.is_away || self.settled.is_some() {
             keep_unseen(&self.served, &mut targets);
         }
-        Ok(targets)
+        Ok((targets, is_whole))
+    }
+
+    /// Asks what runs, while somebody looks after HAProxy.
+    async fn ask(&mut self) -> Result<Vec<Found<Seen>>, ApiError> {
+        let (api, machine) = (self.api.clone(), self.machine.clone());
+        let asking = api.running(|inspected| can_answer(&inspected).then(|| Seen::of(&inspected, &machine)));
+        tokio::pin!(asking);
+        loop {
+            tokio::select! {
+                found = &mut asking => return found,
+                how = self.applied.proxy.ended() => self.revive(&how).await,
+            }
+        }
     }
 
     fn complain(&mut self, complaints: Vec<String>) {
@@ -223,6 +246,24 @@ impl<P: Proxy> Balancer<P> {
             log::warn(complaint);
         }
         self.complaints = complaints;
+    }
+}
+
+/// What a container says.
+struct Seen {
+    name: String,
+    read: Result<Target, NotServed>,
+    left_out: Vec<String>,
+}
+
+impl Seen {
+    fn of(inspected: &Value, machine: &Machine) -> Self {
+        let (read, left_out) = target(inspected, machine);
+        Self {
+            name: inspected["Name"].as_str().unwrap_or_default().to_owned(),
+            read,
+            left_out,
+        }
     }
 }
 

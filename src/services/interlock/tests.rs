@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
-use hyper::{Request, Response, server::conn::http1};
+use hyper::{Request, Response, StatusCode, server::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -33,6 +33,8 @@ struct Manager {
     events: broadcast::Sender<Value>,
     looks: Mutex<usize>,
     inspections: Mutex<usize>,
+    /// The number of a container that cannot be asked about.
+    broken: Mutex<Option<u16>>,
     stop: Mutex<CancellationToken>,
 }
 
@@ -45,6 +47,7 @@ impl Manager {
             events: broadcast::channel(1000).0,
             looks: Mutex::default(),
             inspections: Mutex::default(),
+            broken: Mutex::default(),
             stop: Mutex::default(),
         });
         manager.clone().serve(listener);
@@ -100,6 +103,12 @@ impl Manager {
             }
             path => {
                 *self.inspections.lock().unwrap() += 1;
+                let broken = *self.broken.lock().unwrap();
+                if broken.is_some_and(|number| path == format!("/containers/{number:064x}/json")) {
+                    let mut failed = Response::new(Full::default().boxed_unsync());
+                    *failed.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                    return failed;
+                }
                 let is_it = |one: &&Value| path == format!("/containers/{}/json", one["Id"].as_str().unwrap());
                 containers.iter().find(is_it).cloned().unwrap_or_default()
             }
@@ -131,10 +140,12 @@ impl Manager {
 struct Recorder {
     path: PathBuf,
     loaded: Arc<Mutex<Vec<String>>>,
+    trials: Arc<Mutex<usize>>,
 }
 
 impl Proxy for Recorder {
     async fn validate(&self, path: &Path) -> Result<(), String> {
+        *self.trials.lock().unwrap() += 1;
         let text = fs_err::read_to_string(path).unwrap();
         if text.contains("refused") {
             Err("a word".to_owned())
@@ -177,6 +188,7 @@ async fn follow(manager: &Arc<Manager>, story: impl AsyncFnOnce(Recorder)) {
     let recorder = Recorder {
         path: path.clone(),
         loaded: Arc::default(),
+        trials: Arc::default(),
     };
     let api = DockerApi::new(&manager.address.to_string());
     let (sender, mut changes) = mpsc::channel(16);
@@ -258,6 +270,39 @@ async fn what_one_container_wishes_in_vain_does_not_keep_others_from_being_serve
                 .unwrap()
                 .iter()
                 .all(|text| !text.contains("refused"))
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wish_that_is_refused_once_is_not_tried_with_every_change() {
+    let manager = Manager::start().await;
+    follow(&manager, async |proxy| {
+        manager.run(&[1, 2, 3], r#"{"domain":"a.com","check":"refused"}"#);
+        until("three servers", || proxy.servers() == 3).await;
+        let trials = *proxy.trials.lock().unwrap();
+        assert_eq!(trials, 3, "all, the one wish, and all without it");
+        manager.run(&[1, 2, 3, 4], r#"{"domain":"a.com","check":"refused"}"#);
+        until("four servers", || proxy.servers() == 4).await;
+        assert_eq!(*proxy.trials.lock().unwrap(), trials + 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_container_that_cannot_be_asked_about_stays_and_keeps_no_other_from_coming_and_going() {
+    let manager = Manager::start().await;
+    follow(&manager, async |proxy| {
+        manager.run(&[1, 2], CHAT);
+        until("two servers", || proxy.servers() == 2).await;
+        *manager.broken.lock().unwrap() = Some(1);
+        manager.run(&[1, 3, 4], CHAT);
+        until("three servers", || proxy.servers() == 3).await;
+        let text = proxy.loaded.lock().unwrap().last().cloned().unwrap();
+        assert!(
+            text.contains("server web_1 ") && !text.contains("server web_2 "),
+            "{text}"
         );
     })
     .await;

@@ -39,6 +39,11 @@ impl Words {
         }
         Ok(Self(text.to_owned()))
     }
+
+    /// Returns the first of them.
+    pub(super) fn first(&self) -> &str {
+        self.0.split(' ').next().unwrap_or_default()
+    }
 }
 
 impl fmt::Display for Words {
