@@ -6,6 +6,7 @@ mod backend;
 mod manager;
 mod reloads;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -104,6 +105,15 @@ impl Interlock {
 
     fn config(&self) -> String {
         fs_err::read_to_string(self.directory.path().join("proxy.conf")).unwrap()
+    }
+
+    /// The names of all servers that are configured.
+    fn servers(&self) -> BTreeSet<String> {
+        let config = self.config();
+        let servers = config.lines().filter_map(|line| line.trim().strip_prefix("server "));
+        servers
+            .filter_map(|server| Some(server.split_once(' ')?.0.to_owned()))
+            .collect()
     }
 
     /// Waits until `holds`, and shows what was said where it never does.

@@ -66,57 +66,102 @@ fn ten_containers_share_the_requests_and_are_up_on_the_page_of_statistics() {
 }
 
 #[test]
-fn no_request_fails_while_containers_come_and_go() {
+fn no_request_fails_while_fifty_containers_come_and_go() {
     let Some(program) = haproxy() else { return };
     let manager = Manager::start();
     let interlock = Interlock::start(&manager, program);
-    let stays = Backend::start("stays");
-    manager.run("stays", stays.port, CHAT);
-    interlock.until("the first container", || {
-        get(interlock.port, "/", "dockchat.com").is_some_and(|(status, _)| status == 200)
-    });
-    let is_over = AtomicBool::new(false);
     let port = interlock.port;
+    let mut containers = Containers::new(&manager);
+    containers.start("stays");
+    interlock.until("the first container", || {
+        get(port, "/", "dockchat.com").is_some_and(|(status, _)| status == 200)
+    });
+    interlock.until("the first reload is told", || interlock.reloads() == 1);
+    let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let each = || visit_one_by_one(port, &is_over);
         let kept = || visit_on_one_connection(port, &is_over);
-        let visitors = [
-            scope.spawn(each),
-            scope.spawn(each),
-            scope.spawn(each),
-            scope.spawn(kept),
-        ];
-        interlock.until("the first reload is told", || interlock.reloads() == 1);
-        for round in 0..5 {
-            let names: Vec<String> = (0..10).map(|number| format!("web_{round}_{number}")).collect();
-            let webs: Vec<Backend> = names.iter().map(|name| Backend::start(name)).collect();
-            for (name, web) in names.iter().zip(&webs) {
-                manager.run(name, web.port, CHAT);
-            }
-            interlock.until("more servers", || {
-                interlock.config().matches("    server ").count() == 11
-            });
-            let reloads = 2 * round + 2;
-            interlock.until("a reload", || interlock.reloads() >= reloads);
-            for name in &names {
-                manager.end(name);
-            }
-            // They go on until nobody is sent to them any more, as a container does that is told to stop.
-            interlock.until("another reload", || interlock.reloads() > reloads);
+        let visitors = [scope.spawn(each), scope.spawn(each), scope.spawn(kept)];
+        let visiting = Visiting(&is_over);
+        let names: Vec<String> = (0..50).map(|number| format!("web_{number}")).collect();
+        // Any order will do that is the same each time.
+        let mut seed: usize = 5;
+        for _ in 0..200 {
+            seed = (seed * 1_103_515_245 + 12_345) % (1 << 31);
+            containers.turn(&names[seed / 64 % names.len()]);
+            std::thread::sleep(Duration::from_millis(20));
         }
-        is_over.store(true, Ordering::SeqCst);
+        for name in &names {
+            containers.start(name);
+        }
+        interlock.until("all that run are served, and no other", || {
+            interlock.servers() == containers.running.keys().cloned().collect()
+        });
+        drop(visiting);
         let counts: Vec<usize> = visitors.into_iter().map(|visitor| visitor.join().unwrap()).collect();
         assert!(
             counts.iter().all(|count| *count > 50),
             "hardly anybody asked: {counts:?}"
         );
-        assert_eq!(
-            interlock.reloads(),
-            11,
-            "a burst makes one reload\n{}",
-            interlock.said()
+        let reloads = interlock.reloads();
+        interlock.until("each of them answers", || {
+            answered_by(port, "dockchat.com", 102)
+                .keys()
+                .eq(containers.running.keys())
+        });
+        assert!(
+            (2..=containers.changes / 15).contains(&reloads),
+            "{reloads} reloads for {} changes",
+            containers.changes
         );
     });
+}
+
+/// Visitors come for as long as this lives, also where the test fails.
+struct Visiting<'a>(&'a AtomicBool);
+
+impl Drop for Visiting<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Containers of one name for visitors, each with its web server.
+struct Containers<'a> {
+    manager: &'a Manager,
+    running: BTreeMap<String, Backend>,
+    changes: usize,
+}
+
+impl<'a> Containers<'a> {
+    fn new(manager: &'a Manager) -> Self {
+        Self {
+            manager,
+            running: BTreeMap::new(),
+            changes: 0,
+        }
+    }
+
+    /// Starts `name` unless it runs.
+    fn start(&mut self, name: &str) {
+        if !self.running.contains_key(name) {
+            self.turn(name);
+        }
+    }
+
+    /// Ends `name` where it runs, and starts it where it does not.
+    fn turn(&mut self, name: &str) {
+        self.changes += 1;
+        if let Some(web) = self.running.remove(name) {
+            // As with a real one, the manager hears of it later.
+            drop(web);
+            self.manager.end(name);
+        } else {
+            let web = Backend::start(name);
+            self.manager.run(name, web.port, CHAT);
+            self.running.insert(name.to_owned(), web);
+        }
+    }
 }
 
 fn visit_one_by_one(port: u16, is_over: &AtomicBool) -> usize {

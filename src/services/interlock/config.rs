@@ -132,8 +132,7 @@ fn write_backend(text: &mut String, host: &HostName, backend: &Backend<'_>) -> s
         .iter()
         .find(|target| !target.data.wishes.backend_options.is_empty());
     writeln!(text, "backend {}", host.backend())?;
-    // One for each container that may be gone: whoever keeps his connection through a reload is still served by the old list.
-    writeln!(text, "    retries {}", targets.len().clamp(3, 100))?;
+    writeln!(text, "    retries {}", retries(targets.len()))?;
     writeln!(text, "    http-response add-header X-Request-Start %Ts.%ms")?;
     match balance {
         Some(balance) => writeln!(text, "    balance {balance}")?,
@@ -158,6 +157,16 @@ fn write_backend(text: &mut String, host: &HostName, backend: &Backend<'_>) -> s
         writeln!(text, "    server {name} {host}:{port} check inter {interval}")?;
     }
     Ok(())
+}
+
+/// How often a visitor is sent on who meets nobody. Of many servers most may have gone since the last reload, and whoever keeps his
+/// connection through one is still served by the old list; as all visitors take turns, one round may lead each to those that are gone.
+fn retries(servers: usize) -> usize {
+    match servers {
+        // A second is waited each time before the same one is tried again.
+        0 | 1 => 3,
+        several => several.saturating_mul(8).min(800),
+    }
 }
 
 /// A name that no other server of the backend has: two nodes may each have a container of one name.
@@ -252,6 +261,15 @@ pub(super) mod tests {
             lines_with(&text, "server"),
             ["server web_1 10.0.0.2:32001 check inter 1000"; 2]
         );
+    }
+
+    #[test]
+    fn visitors_are_sent_on_more_often_where_there_are_more_servers() {
+        let webs: Vec<Target> = (1..=200).map(|number| web(number, CHAT)).collect();
+        let retries = |count: usize| lines_with(&render(&settings(), &webs[..count]), "retries");
+        assert_eq!(retries(1), ["retries 3"]);
+        assert_eq!(retries(10), ["retries 80"]);
+        assert_eq!(retries(200), ["retries 800"]);
     }
 
     #[test]
