@@ -289,20 +289,20 @@ fn secrets_may_stand_in_the_environment_standard_input_and_files_only() {
 }
 
 #[test]
-fn the_lab_in_the_authors_guide_is_right() {
-    let guide = include_str!("../labs/README.md");
-    let lab = guide
-        .split("```toml\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .unwrap();
-    let definition = parse(lab).unwrap_or_else(|faults| panic!("{}", render_diagnostics(&faults, false)));
-    let lab = resolve_with(&definition, &inventory(), &[]).unwrap();
-    let page = &lab.tasks[0].steps[0].on[1];
-    let Action::Write { files } = &page.action else {
-        panic!()
-    };
-    assert_eq!(files[0].content.to_string(), "hello from node-1\n");
+fn the_small_lab_runs_on_one_node_and_leaves_others_alone() {
+    let source = load::find_lab(Some("hello"), Path::new("/nonexistent")).unwrap();
+    let definition = load::parse_lab(&source).unwrap_or_else(|faults| panic!("{}", render_diagnostics(&faults, false)));
+    let mut one = inventory();
+    one.nodes.truncate(1);
+    for inventory in [one, inventory()] {
+        let lab = resolve_with(&definition, &inventory, &[]).unwrap();
+        let page = &lab.tasks[0].steps[0];
+        assert_eq!(page.on.len(), 1);
+        let Action::Write { files } = &page.on[0].action else {
+            panic!()
+        };
+        assert_eq!(files[0].content.to_string(), "<h1>Hello from node-0</h1>\n");
+    }
 }
 
 #[test]

@@ -2,12 +2,19 @@
 //!
 //! Those that need nodes run where LABCTL_TEST_NODES names the state directory of a playground that is up, on a state
 //! directory of the test's own; for the others their arguments are judged.
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+#[path = "readme/guide.rs"]
+mod guide;
+
+/// Held by whoever uses the nodes.
+static NODES: Mutex<()> = Mutex::new(());
 
 /// What needs neither nodes nor an engine.
 const OFFLINE: [&str; 5] = ["--help", "list", "show", "images", "status"];
@@ -93,40 +100,54 @@ fn the_other_commands_are_ones_that_labctl_has() {
 
 #[test]
 fn the_commands_that_need_nodes_work() {
+    let _alone = NODES.lock().unwrap_or_else(PoisonError::into_inner);
+    let directory = tempfile::tempdir().unwrap();
+    let Some(nodes) = nodes(directory.path()) else { return };
+    for mut arguments in commands() {
+        if arguments[0] == "playground" {
+            continue; // the test's nodes are not the test's to take down; tests/playground.rs does that to its own
+        }
+        if !arguments.contains(&"--inventory".to_owned()) && !OFFLINE.contains(&arguments[0].as_str()) {
+            arguments.splice(1..1, nodes.as_arguments());
+        }
+        succeeds(directory.path(), &arguments);
+    }
+}
+
+/// The nodes of a playground, as `inventories/aws.toml` in a directory; dropped, they are cleaned up from there.
+struct Nodes {
+    directory: PathBuf,
+}
+
+/// Makes the nodes to test on known in `directory`; `None` where there are none.
+fn nodes(directory: &Path) -> Option<Nodes> {
     let Some(playground) = std::env::var_os("LABCTL_TEST_NODES") else {
         assert!(
             std::env::var("CI").as_deref() != Ok("true"),
             "LABCTL_TEST_NODES is not set: CI leaves nothing out"
         );
         eprintln!("SKIPPED: needs real nodes; name the state directory of a playground in LABCTL_TEST_NODES");
-        return;
+        return None;
     };
-    let directory = tempfile::tempdir().unwrap();
-    fs::create_dir(directory.path().join("inventories")).unwrap();
-    fs::write(
-        directory.path().join("inventories/aws.toml"),
-        inventory(Path::new(&playground)),
-    )
-    .unwrap();
-    let _cleanup = Cleanup(directory.path().to_owned());
-    for mut arguments in commands() {
-        if arguments[0] == "playground" {
-            continue; // the test's nodes are not the test's to take down; tests/playground.rs does that to its own
-        }
-        if !arguments.contains(&"--inventory".to_owned()) && !OFFLINE.contains(&arguments[0].as_str()) {
-            arguments.splice(1..1, ["--inventory".to_owned(), "aws.toml".to_owned()]);
-        }
-        succeeds(directory.path(), &arguments);
+    fs::create_dir(directory.join("inventories")).unwrap();
+    let written = inventory(Path::new(&playground));
+    fs::write(directory.join("inventories/aws.toml"), written).unwrap();
+    let directory = directory.to_owned();
+    Some(Nodes { directory })
+}
+
+impl Nodes {
+    /// Returns the words that name them.
+    fn as_arguments(&self) -> [String; 2] {
+        ["--inventory", "aws.toml"].map(str::to_owned)
     }
 }
 
-struct Cleanup(PathBuf);
-
-impl Drop for Cleanup {
+impl Drop for Nodes {
     fn drop(&mut self) {
         // A command that failed must not spoil the nodes for the next test.
-        let arguments = ["cleanup", "--inventory", "aws.toml"].map(str::to_owned);
-        let _ = labctl(&self.0, &arguments);
+        let arguments = [&["cleanup".to_owned()][..], &self.as_arguments()].concat();
+        let _ = labctl(&self.directory, &arguments);
     }
 }
 

@@ -15,6 +15,7 @@ mod cluster;
 mod commands;
 mod disks;
 mod engine_options;
+mod hello;
 mod images;
 mod kills;
 mod reach;
