@@ -1,53 +1,26 @@
 //! README.md does what it says: every command in it is there and is run.
 //!
-//! Those that need nodes run where LABCTL_TEST_NODES names the state directory of a playground that is up, on a state
-//! directory of the test's own; for the others their arguments are judged.
+//! Those that need nodes are run by `tests/nodes/three_commands.rs`; here their arguments are judged. The guide for authors is
+//! followed on real nodes where LABCTL_TEST_NODES names the state directory of a playground that is up.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, PoisonError};
 
+#[path = "readme/commands.rs"]
+mod commands;
 #[path = "readme/guide.rs"]
 mod guide;
 
-/// Held by whoever uses the nodes.
-static NODES: Mutex<()> = Mutex::new(());
+use commands::{blocks, commands, readme};
 
 /// What needs neither nodes nor an engine.
 const OFFLINE: [&str; 5] = ["--help", "list", "show", "images", "status"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).unwrap()
-}
-
-/// Returns the blocks of README.md that are marked as `language`.
-fn blocks(language: &str) -> Vec<String> {
-    let readme = readme();
-    let start = format!("```{language}\n");
-    let blocks = readme.split(&start).skip(1);
-    blocks
-        .map(|rest| rest.split("```").next().unwrap().to_owned())
-        .collect()
-}
-
-/// Returns the arguments of every `$ labctl ...` of README.md, in its order.
-fn commands() -> Vec<Vec<String>> {
-    let blocks = blocks("console");
-    let lines = blocks.iter().flat_map(|block| block.lines());
-    let commands = lines.map(|line| {
-        let words = line
-            .strip_prefix("$ labctl ")
-            .unwrap_or_else(|| panic!("not a command of labctl: {line}"));
-        shlex::split(words).unwrap()
-    });
-    commands.collect()
 }
 
 fn labctl(directory: &Path, arguments: &[String]) -> Output {
@@ -94,22 +67,6 @@ fn the_other_commands_are_ones_that_labctl_has() {
             .unwrap_or(arguments.len());
         arguments.truncate(at);
         arguments.push("--help".to_owned());
-        succeeds(directory.path(), &arguments);
-    }
-}
-
-#[test]
-fn the_commands_that_need_nodes_work() {
-    let _alone = NODES.lock().unwrap_or_else(PoisonError::into_inner);
-    let directory = tempfile::tempdir().unwrap();
-    let Some(nodes) = nodes(directory.path()) else { return };
-    for mut arguments in commands() {
-        if arguments[0] == "playground" {
-            continue; // the test's nodes are not the test's to take down; tests/playground.rs does that to its own
-        }
-        if !arguments.contains(&"--inventory".to_owned()) && !OFFLINE.contains(&arguments[0].as_str()) {
-            arguments.splice(1..1, nodes.as_arguments());
-        }
         succeeds(directory.path(), &arguments);
     }
 }

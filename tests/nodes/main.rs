@@ -19,11 +19,14 @@ mod hello;
 mod images;
 mod kills;
 mod reach;
+#[path = "../readme/commands.rs"]
+mod readme;
 mod secrets;
 mod soak;
 mod stopping;
 mod task1;
 mod task2;
 mod task3;
+mod three_commands;
 mod today;
 mod verify;

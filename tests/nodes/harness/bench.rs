@@ -48,14 +48,24 @@ pub fn bench_of_today() -> Option<Bench> {
 }
 
 fn bench_on(variable: &str) -> Option<Bench> {
-    let Some(playground) = std::env::var_os(variable).map(PathBuf::from) else {
+    playground_named_by(variable).map(bench_at)
+}
+
+/// Returns the state directory that `variable` names; `None`, with a reason on standard error, where it names none.
+pub(super) fn playground_named_by(variable: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).map(PathBuf::from);
+    if named.is_none() {
         assert!(
             std::env::var("CI").as_deref() != Ok("true"),
             "{variable} is not set: in CI the tests on real nodes must run; scripts/test runs them"
         );
         eprintln!("left out: {variable} names no playground; scripts/test runs this test on one");
-        return None;
-    };
+    }
+    named
+}
+
+/// Returns the place for a test on the playground whose state is in `playground`.
+pub(super) fn bench_at(playground: PathBuf) -> Bench {
     // A test that failed while it held the lock says nothing about the next.
     let mut clean = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let was_clean = clean.remove(&playground);
@@ -75,7 +85,7 @@ fn bench_on(variable: &str) -> Option<Bench> {
     }
     bench.write_inventory(&InventoryText::default());
     bench.take_snapshot();
-    Some(bench)
+    bench
 }
 
 /// Returns the path of `name` in this repository.
@@ -239,6 +249,14 @@ impl Bench {
 
     /// Does the same with another state directory.
     pub fn command_with_state(&self, arguments: &[&str], state: &Path) -> Command {
+        let mut command = self.bare_command(arguments);
+        command.arg("--state-dir").arg(state);
+        command.arg("--inventory").arg(self.path("inventory.toml"));
+        command
+    }
+
+    /// Returns labctl with `arguments` and nothing else that tells it where its state and the nodes are.
+    pub fn bare_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_labctl"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("LABCTL_") {
@@ -247,10 +265,6 @@ impl Bench {
         }
         command
             .args(arguments)
-            .arg("--state-dir")
-            .arg(state)
-            .arg("--inventory")
-            .arg(self.path("inventory.toml"))
             .current_dir(self.path("empty"))
             .env("RUST_BACKTRACE", "1")
             .stdin(Stdio::null());

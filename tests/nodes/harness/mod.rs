@@ -3,12 +3,14 @@
 mod bench;
 mod ended;
 mod node;
+mod own_playground;
 mod running;
 mod snapshot;
 
 pub use bench::{Bench, InventoryText, bench, bench_of_today};
 pub use ended::Ended;
 pub use node::Node;
+pub use own_playground::OwnPlayground;
 pub use running::{Event, Running};
 pub use snapshot::Snapshot;
 

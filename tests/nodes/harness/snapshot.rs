@@ -56,6 +56,20 @@ impl Snapshot {
         Self(self.0.iter().filter(stays).cloned().collect())
     }
 
+    /// Returns this without what a lab that runs again writes anew: times and contents of files, and labctl's own notes.
+    pub fn without_contents(&self) -> Self {
+        let is_hash = |line: &str| line.split(' ').next().is_some_and(|word| word.len() == 64);
+        let lines = self
+            .0
+            .iter()
+            .filter(|line| !is_hash(line) && !line.contains(" /var/lib/labctl"));
+        let lines = lines.map(|line| match line.strip_prefix("file ") {
+            Some(file) => file.rsplitn(3, ' ').last().unwrap_or(file).to_owned(),
+            None => line.clone(),
+        });
+        Self(lines.collect())
+    }
+
     /// Returns this without what a restart of the node changes.
     pub fn without_start(&self) -> Self {
         let of_start = [
