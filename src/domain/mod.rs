@@ -51,7 +51,7 @@ pub use names::{InstanceId, InvalidName, NodeName, RunId, StepId, TaskId};
 pub use notice::Notice;
 pub use outcome::{Ending, Outcome, SkipReason, Stream};
 pub use pattern::matches_pattern;
-pub use plan::{Plan, PlannedLink, PlannedStep, StepKey, Verb, Work};
+pub use plan::{LEFT_OUT, Plan, PlannedLink, PlannedStep, StepKey, Verb, Work};
 pub use probe::{
     CommandSeen, ContainerSeen, EngineAt, EngineSeen, FileKind, FileSeen, HttpMethod, HttpProbe, HttpSeen, ImageSeen,
     NetworkSeen, Observation, PortSeen, Probe, ProbeError, VolumeSeen,

@@ -33,6 +33,9 @@ impl fmt::Display for StepKey {
     }
 }
 
+/// The task of a plan under which stand the verifications of tasks that it leaves out.
+pub const LEFT_OUT: &str = "left-out";
+
 /// Everything that will be done, in an order that satisfies every `after`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -120,6 +123,15 @@ pub enum Work {
 }
 
 impl Plan {
+    /// Returns the step from which a run goes on after `open` did not hold: that step, or, where it only looked at what the run leaves
+    /// out, the first one that it does not.
+    pub fn goes_on_at<'a>(&'a self, open: &'a StepKey) -> &'a StepId {
+        let is_left_out = |step: &&PlannedStep| step.task.as_str() == LEFT_OUT;
+        let looked = self.steps.iter().any(|step| step.key == *open && is_left_out(&step));
+        let first = self.steps.iter().find(|step| looked && !is_left_out(step));
+        first.map_or(&open.step, |step| &step.key.step)
+    }
+
     /// Returns the names of the secrets that the plan needs from outside: those that no step of it captures.
     pub fn secrets(&self) -> BTreeSet<String> {
         let mut names = BTreeSet::new();

@@ -2,6 +2,7 @@
 //! nothing is left to decide while it is carried out.
 
 mod cleanup;
+mod left_out;
 mod order;
 mod run;
 mod selection;

@@ -1,5 +1,6 @@
 //! The plan of `run`.
 
+use super::left_out::prepend_what_is_left_out;
 use super::order::{keep_edges_within, keys, waits_for};
 use super::selection::{PlanError, Range, Selection, find_task, range};
 use crate::domain::{
@@ -24,11 +25,14 @@ pub fn plan_run(lab: &Lab, state: &State, selection: &Selection) -> Result<Plan,
         .map(|(task, _)| task.id.clone())
         .collect();
     let mut steps: Vec<PlannedStep> = Vec::new();
-    for (task, step) in chosen {
+    for (task, step) in &chosen {
         let after = waits_for(lab, task, step, &with_steps);
         steps.extend(step.on.iter().map(|on| planned(task, step, on, after.clone())));
     }
     keep_edges_within(&mut steps);
+    if let (Some(_), Some((first, _))) = (&selection.from, chosen.first()) {
+        prepend_what_is_left_out(lab, first, &with_steps, |task| has_passed(task, state), &mut steps);
+    }
     if selection.reset_nodes {
         prepend_resets(lab, &mut steps);
     }

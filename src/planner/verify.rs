@@ -12,26 +12,31 @@ pub fn plan_verify(lab: &Lab, names: &[String]) -> Result<Plan, PlanError> {
     for name in names {
         meant.insert(find_task(&lab.into(), name)?);
     }
-    let is_meant = |index: usize| names.is_empty() || meant.contains(&index);
-    let looks: Vec<Look<'_>> = lab.tasks.iter().enumerate().flat_map(looks_of).collect();
-    let chosen: Vec<usize> = (0..looks.len()).filter(|at| is_meant(looks[*at].task_index)).collect();
-    if chosen.is_empty() {
+    let steps = looking_steps(lab, |index| names.is_empty() || meant.contains(&index));
+    if steps.is_empty() {
         return Err(nothing_to_check(&lab.id, names));
     }
+    Ok(Plan {
+        verb: Verb::Verify,
+        lab: lab.id.clone(),
+        lab_title: lab.title.clone(),
+        steps,
+        links: Vec::new(),
+        verifiable: true,
+    })
+}
+
+/// Plans the looking-only checks of the tasks of `lab` that `is_meant` accepts by their positions, and what these stand on.
+pub(super) fn looking_steps(lab: &Lab, is_meant: impl Fn(usize) -> bool) -> Vec<PlannedStep> {
+    let looks: Vec<Look<'_>> = lab.tasks.iter().enumerate().flat_map(looks_of).collect();
+    let chosen: Vec<usize> = (0..looks.len()).filter(|at| is_meant(looks[*at].task_index)).collect();
     let stands_on: Vec<Vec<usize>> = looks.iter().map(|look| stands_on(look, &looks)).collect();
     let wanted = with_what_they_stand_on(chosen, &stands_on);
     let steps = wanted.into_iter().map(|at| {
         let keys = stands_on[at].iter().map(|other| looks[*other].key());
         planned(&looks[at], keys.collect())
     });
-    Ok(Plan {
-        verb: Verb::Verify,
-        lab: lab.id.clone(),
-        lab_title: lab.title.clone(),
-        steps: steps.collect(),
-        links: Vec::new(),
-        verifiable: true,
-    })
+    steps.collect()
 }
 
 /// A verification on one of its nodes.

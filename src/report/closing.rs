@@ -240,8 +240,13 @@ fn next_lines(story: &Story, style: Style) -> Vec<Line> {
     let mut commands: Vec<(String, &str)> = Vec::new();
     match plan.verb {
         Verb::Run => {
-            match failed {
-                Some(step) => commands.push((format!("{} --from {}", run(plan), step.key.step), "goes on from there")),
+            let goes_on = failed.map(|failed| (plan.goes_on_at(&failed.key), &failed.key.step));
+            match goes_on {
+                Some((first, failed)) if first != failed => {
+                    let again = format!("{} --from {first}", run(plan));
+                    return command_lines(&[(again, "begins there, once all before it holds")], style);
+                }
+                Some((step, _)) => commands.push((format!("{} --from {step}", run(plan)), "goes on from there")),
                 None if stopped => commands.push((run(plan), "goes on: what holds is left as it is")),
                 None if !plan.verifiable => {}
                 None => commands.push(("labctl verify".to_owned(), "looks again, changes nothing")),

@@ -228,7 +228,8 @@ impl Dispatcher<'_> {
             Some(key) if self.verb != Verb::Cleanup => {
                 Readiness::Skip(SkipReason::NeedsFailed { step: key.to_string() })
             }
-            _ if self.is_stopping() => Readiness::Waits,
+            // One more look is quick, and tells more of what is wrong at once.
+            _ if self.is_stopping() && !looks_once(step) => Readiness::Waits,
             _ => Readiness::Ready,
         }
     }
@@ -286,6 +287,11 @@ impl Dispatcher<'_> {
             state,
         })
     }
+}
+
+/// Says whether `step` only looks, and waits for nothing to become true.
+fn looks_once(step: &PlannedStep) -> bool {
+    !step.changes() && step.checks.iter().all(|check| check.within.is_zero())
 }
 
 /// Returns the end of a step that nobody else has reported.

@@ -1,6 +1,6 @@
 //! What waits for what, and what goes on past a failure.
 
-use super::labs::{lab, plan, plan_tasks, step, task};
+use super::labs::{check, lab, looks, plan, plan_tasks, step, task, verified};
 use super::stage::{Ran, Stage};
 use labctl::domain::{Outcome, SkipReason, State, TaskId};
 use labctl::node::fake::FakeAnswer;
@@ -124,6 +124,34 @@ async fn needs_hold_also_through_a_task_without_steps() {
         step: "f@node-0".to_owned(),
     };
     assert_eq!(ran.outcome("l@node-0"), Outcome::Skipped { reason });
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_that_is_missing_of_what_a_run_leaves_out_is_told_and_nothing_is_changed() {
+    let stage = Stage::new(&["node-0", "node-1"]);
+    for machine in stage.machines.values() {
+        machine.fake.answer("missing", FakeAnswer::exited(1));
+    }
+    let by_hand = task("by-hand", &[], vec![step("a", "node-0", "a")]);
+    let by_hand = verified(by_hand, "here", "node-0", check(looks("missing", "")));
+    let mut by_hand = verified(by_hand, "there", "node-0", check(looks("there", "")));
+    by_hand.verify[1].needs = vec![by_hand.verify[0].id.clone()];
+    let by_hand = verified(by_hand, "beside", "node-1", check(looks("missing", "")));
+    let tasks = vec![by_hand, task("next", &["by-hand"], vec![step("n", "node-0", "n")])];
+    let from = Selection {
+        from: Some("next".to_owned()),
+        ..Selection::default()
+    };
+    let ran = stage
+        .run(&plan_run(&lab(tasks), &State::default(), &from).unwrap())
+        .await;
+    for look in ["here@node-0", "beside@node-1"] {
+        assert_eq!(ran.outcome(look), Outcome::FailedCheck, "{look}");
+    }
+    for step in ["there@node-0", "n@node-0"] {
+        let outcome = ran.outcome(step);
+        assert!(matches!(outcome, Outcome::Skipped { .. }), "{step}: {outcome:?}");
+    }
 }
 
 async fn with_a_failure(keep_going: bool) -> Ran {

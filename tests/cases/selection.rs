@@ -55,8 +55,10 @@ fn selection(option: &str, value: &str) -> Selection {
 #[case("task", "two", "look@0 a@0 b@0 c@0 c@1")]
 #[case("task", "beside", "d@2")]
 #[case("only", "two", "c@0 c@1")]
-#[case("from", "one", "a@0 b@0 c@0 c@1 d@2")]
-#[case("from", "b", "b@0 c@0 c@1 d@2")]
+#[case("from", "one", "base-holds@0 a@0 b@0 c@0 c@1 d@2")]
+#[case("from", "b", "base-holds@0 b@0 c@0 c@1 d@2")]
+#[case("from", "two", "base-holds@0 c@0 c@1 d@2")]
+#[case("from", "beside", "d@2")]
 #[case("until", "one", "look@0 a@0 b@0")]
 #[case("until", "a", "look@0 a@0")]
 fn a_selection_is_a_part_of_the_lab(#[case] option: &str, #[case] value: &str, #[case] expected: &str) {
@@ -86,7 +88,36 @@ fn a_range_has_both_its_ends() {
         until: Some("two".to_owned()),
         ..Selection::default()
     };
-    assert_eq!(selected(&range).unwrap(), "b@0 c@0 c@1");
+    assert_eq!(selected(&range).unwrap(), "base-holds@0 b@0 c@0 c@1");
+}
+
+#[test]
+fn nothing_is_changed_before_what_a_run_leaves_out_was_looked_at() {
+    let plan = plan_run(&demo(), &State::default(), &selection("from", "two")).unwrap();
+    let look = &plan.steps[0].key;
+    assert!(!plan.steps[0].changes());
+    for step in &plan.steps[1..] {
+        assert!(step.after.contains(look), "{} does not wait", step.key);
+    }
+    assert_eq!(plan.goes_on_at(look).as_str(), "c", "the lab has no step of that name");
+    let failed = plan.steps[2].key.clone();
+    assert_eq!(plan.goes_on_at(&failed).as_str(), "c");
+}
+
+#[test]
+fn what_a_run_leaves_out_is_not_looked_at_where_it_was_done_here() {
+    let demo = demo();
+    let until = plan_run(&demo, &State::default(), &selection("until", "one")).unwrap();
+    let done = State {
+        steps: until
+            .steps
+            .iter()
+            .map(|step| (step.key.clone(), Some(Outcome::Passed)))
+            .collect(),
+        ..State::default()
+    };
+    let plan = plan_run(&demo, &done, &selection("from", "two")).unwrap();
+    assert_eq!(keys(&plan), "c@0 c@1 d@2");
 }
 
 #[rstest]

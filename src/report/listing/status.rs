@@ -219,7 +219,9 @@ fn next(view: &StatusView<'_>) -> Vec<(String, &'static str)> {
                 view.state.steps.get(&step.key),
                 Some(Some(Outcome::LostConnection { .. }))
             );
-            let mut commands = vec![(format!("{run} --from {}", step.key.step), "goes on"), cleanup];
+            let first = view.state.plan.as_ref().map(|plan| plan.goes_on_at(&step.key));
+            let first = first.unwrap_or(&step.key.step);
+            let mut commands = vec![(format!("{run} --from {first}"), "goes on"), cleanup];
             if lost {
                 commands.insert(0, ("labctl inventory check".to_owned(), "says which nodes answer"));
             }
