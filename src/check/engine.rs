@@ -131,7 +131,7 @@ fn does_not_fit() -> Verdict {
 }
 
 /// Says how an engine's options differ from those it was installed with, but for what the open instance gave it.
-fn changed_options(options: &EngineOptions, ours: &Ours) -> Vec<String> {
+pub fn changed_options(options: &EngineOptions, ours: &Ours) -> Vec<String> {
     // What could not be read proves nothing: an engine runs, so it has a command line.
     let unread = options
         .running

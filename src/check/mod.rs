@@ -13,5 +13,6 @@ mod question;
 mod swarm;
 mod text;
 
+pub use engine::changed_options;
 pub use evaluate::{CommandEvidence, Context, Ours, evaluate_command, evaluate_observed};
 pub use question::probes_for;

@@ -1,6 +1,7 @@
 //! `cleanup`: from the instance's journal alone, without the lab file; where the journal is lost, from what the nodes keep.
 
 use super::carry_out::{Carried, carry_out_and_show};
+use super::clearing;
 use super::connect::{Connections, connect};
 use super::failure::Failure;
 use super::images::BinaryImages;
@@ -10,36 +11,55 @@ use super::recover::{Recovered, is_the_machine, recover, unproven};
 use super::session::Session;
 use super::target;
 use super::verify::access;
-use crate::cli;
+use crate::cli::{self, Scope};
 use crate::domain::{InstanceId, Inventory, NodeName, Outcome, Plan, State, Values, Work};
 use crate::exit::Exit;
 use crate::journal::{Instance, InstanceRecord, JOURNAL_VERSION};
 use crate::load::suggestion;
-use crate::planner::plan_cleanup;
+use crate::planner::{clear_everything, plan_cleanup};
 use crate::runner::{NodeAccess, Run, RunSummary};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// Takes back what the instance did.
+/// Takes back what the instance did, and with `--scope all` takes the rest as well.
 pub(super) async fn cleanup(session: &Session, options: &cli::Cleanup) -> Result<Exit, Failure> {
     let named = target::named_inventory(session)?.map(|machines| machines.inventory);
     let mut chosen = chosen(session, options, named.as_ref())?;
-    if chosen.is_none() {
-        let inventory = match &named {
-            Some(inventory) => Some(inventory.clone()),
-            None => playground::running(session).await,
-        };
-        if let Some(inventory) = inventory {
-            chosen = adopted(session, options, inventory).await?;
+    let inventory = match (&named, &chosen) {
+        (Some(inventory), _) => Some(inventory.clone()),
+        (None, Some(instance)) => Some(instance.record().inventory.clone()),
+        (None, None) => playground::running(session).await,
+    };
+    let all = match &inventory {
+        _ if options.scope == Scope::Ours => None,
+        None => return Err(no_machines()),
+        Some(inventory) if clearing::agreed(session, options, inventory, chosen.as_ref()).await? => Some(inventory),
+        Some(inventory) => {
+            session.tell(&format!(
+                "Nothing to remove: nothing is on the nodes of {}.",
+                inventory.source
+            ));
+            return Ok(Exit::Success);
+        }
+    };
+    if let (None, Some(inventory)) = (&chosen, &inventory) {
+        chosen = adopted(session, options, inventory.clone()).await?;
+    }
+    match (chosen, all) {
+        (Some(instance), _) => take_back(session, &instance, named, options.scope).await,
+        (None, Some(inventory)) => clearing::clear(session, inventory).await,
+        (None, None) => {
+            session.tell(&nothing_open(session, named.as_ref())?);
+            Ok(Exit::Success)
         }
     }
-    let Some(instance) = chosen else {
-        session.tell(&nothing_open(session, named.as_ref())?);
-        return Ok(Exit::Success);
-    };
-    take_back(session, &instance, named).await
+}
+
+fn no_machines() -> Failure {
+    Failure::usage("no inventory is given, no lab instance is open, and no playground is up")
+        .hint("name the machines with --inventory")
 }
 
 fn nothing_open(session: &Session, named: Option<&Inventory>) -> Result<String, Failure> {
@@ -61,8 +81,13 @@ fn nothing_open(session: &Session, named: Option<&Inventory>) -> Result<String, 
     Ok(text)
 }
 
-/// Takes back what `instance` owes, on the machines of `named` where there is one.
-async fn take_back(session: &Session, instance: &Instance, named: Option<Inventory>) -> Result<Exit, Failure> {
+/// Takes back what `instance` owes, on the machines of `named` where there is one, and the rest where `scope` says so.
+async fn take_back(
+    session: &Session,
+    instance: &Instance,
+    named: Option<Inventory>,
+    scope: Scope,
+) -> Result<Exit, Failure> {
     let record = instance.record();
     let inventory = named.unwrap_or_else(|| record.inventory.clone());
     let events = instance.events()?;
@@ -70,7 +95,7 @@ async fn take_back(session: &Session, instance: &Instance, named: Option<Invento
     let mut wanted: BTreeSet<NodeName> = State::of(&events).baselines.into_keys().collect();
     wanted.extend(unproven.iter().cloned());
     let wanted: Vec<NodeName> = wanted.into_iter().collect();
-    let connections = connect(&inventory, Some(&wanted)).await?;
+    let connections = connect(&inventory, (scope == Scope::Ours).then_some(wanted.as_slice())).await?;
     let mut recovered = Recovered::default();
     if !unproven.is_empty() {
         recovered = recover(instance, &unproven, &connections).await?;
@@ -84,7 +109,10 @@ async fn take_back(session: &Session, instance: &Instance, named: Option<Invento
     let run = new_run_id()?;
     let mut journal = instance.writer(run.clone(), "cleanup")?;
     let state = instance.state()?;
-    let plan = plan_cleanup(&state);
+    let mut plan = plan_cleanup(&state);
+    if scope == Scope::All {
+        clear_everything(&mut plan, connections.nodes.keys());
+    }
     if plan.steps.is_empty() {
         return nothing_owed(session, instance, &recovered);
     }
@@ -139,7 +167,7 @@ fn settled(instance: &Instance, plan: &Plan, summary: &RunSummary, recovered: &R
     }
     refuse_unknown(instance, recovered)?;
     instance.close()?;
-    Ok(Exit::Success)
+    Ok(clearing::exit_of_clearing(plan, summary))
 }
 
 /// Refuses to let go of an instance when a node that may hold a part of it could not be asked.
@@ -200,6 +228,11 @@ async fn adopted(session: &Session, options: &cli::Cleanup, inventory: Inventory
     }
     let id = match held.iter().collect::<Vec<_>>().as_slice() {
         [] => {
+            if options.scope == Scope::All {
+                // The others are cleared all the same; what a node that is away holds is found when it is back.
+                connections.close().await;
+                return Ok(None);
+            }
             connections.all_reached()?;
             if let Some((node, _)) = facts.iter().find(|(_, facts)| facts.instances.is_none()) {
                 let message = format!("{node}: root could not look whether there is an instance");
@@ -245,7 +278,9 @@ async fn adopted(session: &Session, options: &cli::Cleanup, inventory: Inventory
 
 /// A node that could not be reached is not one where something was found to be left.
 fn exit_of_cleanup(steps: &[crate::domain::PlannedStep], summary: &RunSummary) -> Exit {
-    let compared = steps.iter().filter(|step| step.work == Work::CompareBaseline);
+    let compared = steps
+        .iter()
+        .filter(|step| matches!(step.work, Work::CompareBaseline | Work::Clear));
     let outcomes: Vec<&Outcome> = compared.filter_map(|step| summary.outcomes.get(&step.key)).collect();
     match () {
         () if summary.stopped => Exit::Interrupted,

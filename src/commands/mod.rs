@@ -2,6 +2,7 @@
 
 mod carry_out;
 mod cleanup;
+mod clearing;
 mod connect;
 mod dispatch;
 mod failure;

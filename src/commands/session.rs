@@ -100,6 +100,23 @@ impl Session {
         }
     }
 
+    /// Tells a person what must be known before anything else, also one who wants to be told little.
+    pub(super) fn warn(&self, text: &str) {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+
+    /// Says whether somebody is there who can be asked.
+    pub(super) fn can_ask(&self) -> bool {
+        !self.common.no_input && std::io::stdin().is_terminal() && Term::stderr().is_term()
+    }
+
+    /// Asks the user a question.
+    pub(super) fn ask(&self, question: &str) -> std::io::Result<String> {
+        let term = Term::stderr();
+        term.write_str(&format!("{question}: "))?;
+        term.read_line()
+    }
+
     /// Asks the user for a secret, without showing what is typed.
     pub(super) fn ask_secret(&self, question: &str) -> std::io::Result<SecretString> {
         let term = Term::stderr();

@@ -220,8 +220,8 @@ impl fmt::Display for Difference {
             Self::ContainerAppeared { id, name } => write!(formatter, "container {name} ({}) is new", short(id)),
             Self::ContainerGone { name } => write!(formatter, "container {name} is gone"),
             Self::ContainerStopped { name } => write!(formatter, "container {name} no longer runs"),
-            Self::ImageAppeared { id, tags } => write!(formatter, "image {} is new", image(id, tags)),
-            Self::ImageGone { id, tags } => write!(formatter, "image {} is gone", image(id, tags)),
+            Self::ImageAppeared { id, tags } => write!(formatter, "image {} is new", named_image(id, tags)),
+            Self::ImageGone { id, tags } => write!(formatter, "image {} is gone", named_image(id, tags)),
             Self::TagAppeared { tag } => write!(formatter, "the tag {tag} is new"),
             Self::TagGone { tag, id } => write!(formatter, "the tag {tag} is gone from image {}", short(id)),
             Self::NetworkAppeared { name } => write!(formatter, "network {name} is new"),
@@ -235,12 +235,12 @@ impl fmt::Display for Difference {
     }
 }
 
-fn short(id: &str) -> &str {
+pub(super) fn short(id: &str) -> &str {
     let digits = id.strip_prefix("sha256:").unwrap_or(id);
     digits.get(..12).unwrap_or(digits)
 }
 
-fn image(id: &str, tags: &[String]) -> String {
+pub(super) fn named_image(id: &str, tags: &[String]) -> String {
     if tags.is_empty() {
         short(id).to_owned()
     } else {

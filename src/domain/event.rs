@@ -6,7 +6,8 @@
 //! overlap with it. A verify tells its [`EventKind::CausesFound`] just before its end. No event has text made for the screen.
 
 use super::{
-    Baseline, Difference, Finding, NodeName, Outcome, Plan, RunId, Silent, StepKey, Stream, Undo, Verb, Verdict,
+    Baseline, Difference, Finding, NodeName, Outcome, Plan, Removable, RunId, Silent, StepKey, Stream, Undo, Verb,
+    Verdict,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -118,6 +119,13 @@ pub enum EventKind {
         ours: Vec<Difference>,
         /// What is different and not ours.
         others: Vec<Difference>,
+    },
+    /// A node was cleared of all that Docker had on it, whoever made it.
+    NodeCleared {
+        /// The node.
+        node: NodeName,
+        /// What is left all the same.
+        left: Vec<Removable>,
     },
     /// Nothing of ours is left on a node.
     NodeReleased {

@@ -3,6 +3,7 @@
 mod action;
 mod baseline;
 mod check;
+mod clearing;
 mod control_sequences;
 mod diagnostic;
 mod engine_files;
@@ -32,6 +33,7 @@ pub use check::{
     Check, CheckKind, ContainersCheck, HttpCheck, HttpUser, Sign, Spread, SwarmCheck, SwarmNodeCheck, TextMatch,
     Verdict,
 };
+pub use clearing::Removable;
 pub use control_sequences::without_control_sequences;
 pub use diagnostic::{Diagnostic, Diagnostics, SourceText};
 pub use engine_files::{

@@ -118,6 +118,9 @@ pub enum Work {
     Reset,
     /// Undo of earlier steps; goes on past failures.
     Undo(Vec<Undo>),
+    /// Removes every container and every image of the node, whoever made them, and puts its engine's options back to their
+    /// defaults: what `cleanup --scope all` asks for by name. There is no undo.
+    Clear,
     /// Compares the node with its baseline and lets go of it where nothing of ours is left.
     CompareBaseline,
 }
@@ -138,7 +141,7 @@ impl Plan {
         for step in &self.steps {
             let private = match &step.work {
                 Work::Action(action) => action.private_texts(),
-                Work::Reset | Work::Undo(_) | Work::CompareBaseline => Vec::new(),
+                Work::Reset | Work::Clear | Work::Undo(_) | Work::CompareBaseline => Vec::new(),
             };
             let holes = step.environment.values().chain(private).flat_map(Text::holes);
             names.extend(holes.filter(|hole| hole.secret).map(|hole| hole.name.clone()));
@@ -160,7 +163,7 @@ impl PlannedStep {
     pub fn changes(&self) -> bool {
         match &self.work {
             Work::Action(action) => action.changes() || self.checks.iter().any(|check| check.only_in_run),
-            Work::Reset | Work::Undo(_) | Work::CompareBaseline => true,
+            Work::Reset | Work::Clear | Work::Undo(_) | Work::CompareBaseline => true,
         }
     }
 }
@@ -174,6 +177,8 @@ impl fmt::Display for Work {
                 formatter.write_str(&lines.join("; "))
             }
             Self::Reset => formatter.write_str("docker rm -f -v (all that runs); comment DOCKER_OPTS out"),
+            Self::Clear => formatter
+                .write_str("docker rm -f -v (all there are); docker rmi -f (all there are); comment DOCKER_OPTS out"),
             Self::CompareBaseline => formatter.write_str("compare with the baseline"),
         }
     }

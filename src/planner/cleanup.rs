@@ -13,6 +13,9 @@ use std::time::Duration;
 /// How long one phase of undo may take on a node.
 const PHASE_DEADLINE: Duration = Duration::from_secs(180);
 
+/// How long clearing a node may take: an engine's restart is part of it, and an engine may have many images.
+const CLEARING_DEADLINE: Duration = Duration::from_secs(600);
+
 /// Returns what a person reads for `phase`; `None` stands for the comparison with the baseline.
 pub fn cleanup_step_title(phase: Option<UndoPhase>) -> &'static str {
     match phase {
@@ -76,6 +79,26 @@ fn keep_records_until_read(state: &State, steps: &mut [PlannedStep]) {
     }
 }
 
+/// Adds to the cleanup `plan` that every one of `nodes` is cleared of all that Docker has there, once what is the lab's was taken back.
+pub fn clear_everything<'a>(plan: &mut Plan, nodes: impl IntoIterator<Item = &'a NodeName>) {
+    let (Ok(id), Ok(task)) = (StepId::new("clear-node"), TaskId::new("everything")) else {
+        return;
+    };
+    for node in nodes {
+        let of_node = plan.steps.iter().filter(|step| step.key.node == *node);
+        let after = of_node.map(|step| step.key.clone()).collect();
+        let key = StepKey {
+            step: id.clone(),
+            node: node.clone(),
+        };
+        let mut step = step(key, task.clone(), Work::Clear, after);
+        step.task_title = "Everything, whoever made it".to_owned();
+        step.title = "remove all containers and images, and the engine's options".to_owned();
+        step.timeout = CLEARING_DEADLINE;
+        plan.steps.push(step);
+    }
+}
+
 fn plan_node(node: &NodeName, owed: &[Undo]) -> Vec<PlannedStep> {
     let mut by_phase: BTreeMap<UndoPhase, Vec<Undo>> = BTreeMap::new();
     for undo in owed.iter().rev() {
@@ -97,26 +120,34 @@ fn plan_node(node: &NodeName, owed: &[Undo]) -> Vec<PlannedStep> {
         let (Ok(step), Ok(task)) = (StepId::new(step_name(phase)), TaskId::new("cleanup")) else {
             continue;
         };
-        steps.push(PlannedStep {
-            key: StepKey {
-                step,
-                node: node.clone(),
-            },
-            task,
-            task_title: "Cleanup".to_owned(),
-            title: cleanup_step_title(phase).to_owned(),
-            work,
-            environment: Environment::new(),
-            as_root: true,
-            timeout: PHASE_DEADLINE,
-            captures: Vec::new(),
-            checks: Vec::new(),
-            undo: Vec::new(),
-            undo_elsewhere: BTreeMap::new(),
-            when_done: WhenDone::Repeat,
-            after,
-            stands_on: Vec::new(),
-        });
+        let key = StepKey {
+            step,
+            node: node.clone(),
+        };
+        let mut step = self::step(key, task, work, after);
+        step.title = cleanup_step_title(phase).to_owned();
+        steps.push(step);
     }
     steps
+}
+
+/// Returns a step of a cleanup that does `work`.
+fn step(key: StepKey, task: TaskId, work: Work, after: Vec<StepKey>) -> PlannedStep {
+    PlannedStep {
+        key,
+        task,
+        task_title: "Cleanup".to_owned(),
+        title: String::new(),
+        work,
+        environment: Environment::new(),
+        as_root: true,
+        timeout: PHASE_DEADLINE,
+        captures: Vec::new(),
+        checks: Vec::new(),
+        undo: Vec::new(),
+        undo_elsewhere: BTreeMap::new(),
+        when_done: WhenDone::Repeat,
+        after,
+        stands_on: Vec::new(),
+    }
 }

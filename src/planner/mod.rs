@@ -8,7 +8,7 @@ mod run;
 mod selection;
 mod verify;
 
-pub use cleanup::{cleanup_step_title, plan_cleanup};
+pub use cleanup::{cleanup_step_title, clear_everything, plan_cleanup};
 pub use run::plan_run;
 pub use selection::{Outline, PlanError, Selection};
 pub use verify::{nothing_to_check, plan_verify};

@@ -6,10 +6,13 @@ use super::story::{End, Story};
 use super::style::{Ink, Style};
 use super::table::{Cell, Table, cell};
 use super::tally::{CleanupTally, Tally};
-use crate::domain::{Counts, NodeName, Plan, Verb, shell_quoted};
+use crate::domain::{Counts, NodeName, Plan, Verb, Work, shell_quoted};
 use std::collections::BTreeSet;
 
 pub(crate) const INDENT: usize = 2;
+
+/// What takes everything from the nodes.
+const CLEAR_COMMAND: &str = "labctl cleanup --scope all";
 
 /// Returns everything that is shown after the last step.
 pub(crate) fn closing_lines(story: &Story, style: Style) -> Vec<Line> {
@@ -171,6 +174,14 @@ pub(crate) fn cleanup_lines(cleanup: &CleanupTally, style: Style) -> Vec<Line> {
         }
         lines.push(Line::text("  Try again: ").and(Ink::Accent, "labctl cleanup"));
     }
+    if !cleanup.not_cleared.is_empty() {
+        lines.push(Line::default());
+        lines.push(Line::of(Ink::Bad, "  Still there:"));
+        for (node, left) in &cleanup.not_cleared {
+            lines.extend(item(node, &left.to_string(), style));
+        }
+        lines.push(Line::text("  Try again: ").and(Ink::Accent, CLEAR_COMMAND));
+    }
     if !cleanup.others.is_empty() {
         lines.push(Line::default());
         let text = "Different from before the lab and not the lab's, left alone:";
@@ -186,6 +197,15 @@ pub(crate) fn cleanup_lines(cleanup: &CleanupTally, style: Style) -> Vec<Line> {
             Ink::Good,
             format!("  Nothing of the lab is left on {}.", nodes.join(", ")),
         ));
+    }
+    if !cleanup.cleared.is_empty() {
+        let nodes: Vec<&str> = cleanup.cleared.iter().map(NodeName::as_str).collect();
+        let text = format!(
+            "No container, no image and no option of the engine's is left on {}.",
+            nodes.join(", ")
+        );
+        lines.push(Line::default());
+        lines.extend(paragraph(INDENT, Ink::Good, &text, style));
     }
     lines
 }
@@ -258,14 +278,23 @@ fn next_lines(story: &Story, style: Style) -> Vec<Line> {
         }
         // Its findings say what to do next.
         Verb::Verify => {}
-        Verb::Cleanup if stopped => commands.push(("labctl cleanup".to_owned(), "goes on")),
+        Verb::Cleanup if stopped => commands.push((cleanup(plan).to_owned(), "goes on")),
         // What is left is told with this command already; a node that did not answer is not.
-        Verb::Cleanup if failed.is_some() && story.cleanup.ours.is_empty() && story.cleanup.failed.is_empty() => {
-            commands.push(("labctl cleanup".to_owned(), "tries again"));
+        Verb::Cleanup if failed.is_some() && !story.cleanup.leaves_something() => {
+            commands.push((cleanup(plan).to_owned(), "tries again"));
         }
         Verb::Cleanup => {}
     }
     command_lines(&commands, style)
+}
+
+/// Returns the command that does the cleanup `plan`.
+fn cleanup(plan: &Plan) -> &'static str {
+    if plan.steps.iter().any(|step| step.work == Work::Clear) {
+        CLEAR_COMMAND
+    } else {
+        "labctl cleanup"
+    }
 }
 
 fn run(plan: &Plan) -> String {

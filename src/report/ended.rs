@@ -120,7 +120,7 @@ fn place_lines(step: &PlannedStep, style: Style) -> Vec<Line> {
     match &step.work {
         Work::Action(Action::Wait) | Work::CompareBaseline => {}
         Work::Action(action) => lines.extend(labelled(INDENT, "command", &action.to_string(), style)),
-        Work::Reset => lines.extend(labelled(INDENT, "command", &step.work.to_string(), style)),
+        Work::Reset | Work::Clear => lines.extend(labelled(INDENT, "command", &step.work.to_string(), style)),
         Work::Undo(undos) => {
             for (at, undo) in undos.iter().enumerate() {
                 let label = if at == 0 { "to undo" } else { "" };

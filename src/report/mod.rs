@@ -30,9 +30,10 @@ pub use json::JsonReporter;
 pub use junit::JunitReporter;
 pub use layout::{duration_for_people, size_for_people};
 pub use listing::{
-    FoundOnNode, ImageRow, InventoryRow, LabRow, LabView, LoadEnd, LoadedImage, LoadedRow, PlaygroundRow, SecretView,
-    StatusView, TaskView, VariableView, cleanup_listing, images_listing, inventory_check_listing, lab_listing,
-    labs_listing, loaded_listing, plan_listing, playground_listing, status_listing,
+    ClearingRow, FoundOnNode, ImageRow, InventoryRow, LabRow, LabView, LoadEnd, LoadedImage, LoadedRow, PlaygroundRow,
+    SecretView, StatusView, TaskView, VariableView, cleanup_listing, clearing_listing, images_listing,
+    inventory_check_listing, lab_listing, labs_listing, loaded_listing, plan_listing, playground_listing,
+    status_listing,
 };
 pub use plain::{PlainOptions, PlainReporter, Verbosity};
 pub use reporter::{FanOut, Reporter};

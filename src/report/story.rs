@@ -169,9 +169,10 @@ impl Story {
                 },
                 now,
             ),
-            EventKind::Undone { .. } | EventKind::BaselineCompared { .. } | EventKind::NodeReleased { .. } => {
-                self.follow_cleanup(&event.kind)
-            }
+            EventKind::Undone { .. }
+            | EventKind::BaselineCompared { .. }
+            | EventKind::NodeCleared { .. }
+            | EventKind::NodeReleased { .. } => self.follow_cleanup(&event.kind),
             EventKind::RunFinished { counts, took, .. } => {
                 self.tally.counts = *counts;
                 self.end = Some(End {
@@ -222,6 +223,7 @@ impl Story {
                 self.cleanup.ours.extend(ours.iter().map(on_node));
                 self.cleanup.others.extend(others.iter().map(on_node));
             }
+            EventKind::NodeCleared { node, left } => self.cleanup.clear(node, left),
             EventKind::NodeReleased { node } => self.cleanup.released.push(node.clone()),
             _ => {}
         }

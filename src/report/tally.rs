@@ -1,6 +1,6 @@
 //! Counts a run's steps by task and node, and what a cleanup did.
 
-use crate::domain::{Counts, Difference, NodeName, Outcome, PlannedStep, TaskId, Undo};
+use crate::domain::{Counts, Difference, NodeName, Outcome, PlannedStep, Removable, TaskId, Undo};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -72,4 +72,43 @@ pub(crate) struct CleanupTally {
     pub(crate) ours: Vec<(NodeName, Difference)>,
     pub(crate) others: Vec<(NodeName, Difference)>,
     pub(crate) released: Vec<NodeName>,
+    /// The nodes that were cleared of everything.
+    pub(crate) cleared: Vec<NodeName>,
+    /// What is left where everything was to go.
+    pub(crate) not_cleared: Vec<(NodeName, Removable)>,
+}
+
+impl CleanupTally {
+    /// Says whether something is told to be left, with the command that tries again.
+    pub(crate) fn leaves_something(&self) -> bool {
+        !(self.ours.is_empty() && self.failed.is_empty() && self.not_cleared.is_empty())
+    }
+
+    /// Notes that `node` was cleared, but for what is `left`. What was found there before and left alone went, too.
+    pub(crate) fn clear(&mut self, node: &NodeName, left: &[Removable]) {
+        let went = |difference: &Difference| match difference {
+            Difference::FileAppeared { .. }
+            | Difference::FileGone { .. }
+            | Difference::FileChanged { .. }
+            | Difference::NetworkAppeared { .. }
+            | Difference::NetworkGone { .. }
+            | Difference::VolumeAppeared { .. }
+            | Difference::VolumeGone { .. } => false,
+            Difference::ContainerAppeared { .. }
+            | Difference::ContainerGone { .. }
+            | Difference::ContainerStopped { .. }
+            | Difference::ImageAppeared { .. }
+            | Difference::ImageGone { .. }
+            | Difference::TagAppeared { .. }
+            | Difference::TagGone { .. } => true,
+        };
+        for list in [&mut self.ours, &mut self.others] {
+            list.retain(|(on, difference)| on != node || !went(difference));
+        }
+        if left.is_empty() {
+            self.cleared.push(node.clone());
+        }
+        let left = left.iter().map(|left| (node.clone(), left.clone()));
+        self.not_cleared.extend(left);
+    }
 }

@@ -220,6 +220,12 @@ impl Engine {
                 .map(|_| ()),
         )
     }
+
+    /// Removes an image by id with all its names; its parents are left.
+    pub(super) async fn remove_image_and_names(&self, id: &str) -> Result<(), EngineFault> {
+        let options = RemoveImageOptionsBuilder::new().force(true).noprune(true).build();
+        removed(self.docker.remove_image(id, Some(options), None).await.map(|_| ()))
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::action::{Scene, perform};
 use super::baseline::{engine_contents, take_baseline};
 use super::checks::{judge_checks, needless};
+use super::clear::clear_node;
 use super::comparison::compare_baseline;
 use super::elsewhere::{keep_undo, owe_elsewhere};
 use super::engine::{Engine, EngineFault};
@@ -94,7 +95,7 @@ async fn do_step(shared: &Arc<Shared>, step: &PlannedStep) -> Result<Done, Journ
     change(shared, step, action, transport.as_ref()).await
 }
 
-/// Does what is not a lab's action: undo, comparison, reset.
+/// Does what is not a lab's action: undo, comparison, reset, clearing.
 async fn do_to_the_node(shared: &Arc<Shared>, step: &PlannedStep) -> Result<Done, JournalLost> {
     let started = EventKind::StepStarted {
         step: step.key.clone(),
@@ -106,7 +107,7 @@ async fn do_to_the_node(shared: &Arc<Shared>, step: &PlannedStep) -> Result<Done
         NodeAccess::Connected(transport) => transport,
         NodeAccess::Unreachable(reason) => return Ok(Outcome::LostConnection { reason }.into()),
     };
-    if !matches!(step.work, Work::Reset)
+    if !matches!(step.work, Work::Reset | Work::Clear)
         && let Err(outcome) = prepare(shared, step, &step.key.node, transport.as_ref()).await?
     {
         return Ok(outcome.into());
@@ -114,6 +115,7 @@ async fn do_to_the_node(shared: &Arc<Shared>, step: &PlannedStep) -> Result<Done
     match &step.work {
         Work::Undo(undos) => undo_all(shared, step, transport.as_ref(), undos).await,
         Work::CompareBaseline => compare_baseline(shared, step, transport.as_ref()).await,
+        Work::Clear => clear_node(shared, step, transport.as_ref()).await,
         Work::Reset | Work::Action(_) => reset_node(shared, step, transport.as_ref()).await,
     }
 }

@@ -7,6 +7,7 @@ mod action;
 mod baseline;
 mod builds;
 mod checks;
+mod clear;
 mod comparison;
 mod dispatcher;
 mod elsewhere;
@@ -32,6 +33,7 @@ mod undo_options;
 mod undo_steps;
 mod write;
 
+pub use clear::{Everything, look_at_everything};
 pub use dispatcher::{RunError, RunSummary, carry_out};
 pub use engine::EngineFault;
 pub use notices::{NoticeReceiver, NoticeSender, notice_channel};

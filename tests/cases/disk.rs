@@ -95,6 +95,11 @@ impl Disk {
             return Some(FakeAnswer::exited(0).stdout(self.facts()));
         }
         if text.contains("until docker -H") {
+            if text.contains("DOCKER_OPTS=)/#") {
+                let content = self.read("/etc/default/docker").unwrap_or_default();
+                let commented = content.replace("\nDOCKER_OPTS=", "\n#DOCKER_OPTS=");
+                self.write("/etc/default/docker", commented.as_bytes(), None);
+            }
             self.engine_options = self.docker_opts().split_whitespace().map(str::to_owned).collect();
             return Some(FakeAnswer::exited(0));
         }
@@ -131,6 +136,10 @@ impl Disk {
     /// What the script of the facts says of an engine that an init script starts.
     fn facts(&self) -> String {
         let mut lines = "init\tinit\ninit_script\tyes\ninit_script_reads_defaults\tyes\nrunning\tdockerd\n".to_owned();
+        let content = self.read("/etc/default/docker").unwrap_or_default();
+        for line in content.lines().filter(|line| line.starts_with("DOCKER_OPTS=")) {
+            lines.push_str(&format!("docker_opts\t{line}\n"));
+        }
         for word in &self.engine_options {
             lines.push_str(&format!("running\t{word}\n"));
         }

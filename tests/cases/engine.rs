@@ -205,7 +205,7 @@ impl Contents {
             }
             ("DELETE", _) => match path[1..].split_once('/') {
                 Some(("containers", id)) => self.remove_container(id, of("force") == "true", of("v") == "true"),
-                Some(("images", reference)) => self.remove_image(reference),
+                Some(("images", reference)) => self.remove_image(reference, of("force") == "true"),
                 Some(("networks", name)) => self.remove_network(name),
                 Some(("volumes", name)) => self.remove_volume(name),
                 _ => no(404, "page not found"),
@@ -287,7 +287,7 @@ impl Contents {
         done()
     }
 
-    fn remove_image(&mut self, reference: &str) -> Answer {
+    fn remove_image(&mut self, reference: &str, force: bool) -> Answer {
         let Some(image) = self.find(reference).cloned() else {
             return no(404, format!("No such image: {reference}"));
         };
@@ -302,7 +302,7 @@ impl Contents {
             let name = &user.name;
             return no(409, format!("conflict: container {name} is using {reference}"));
         }
-        if !by_tag && image.tags.len() > 1 {
+        if !by_tag && image.tags.len() > 1 && !force {
             return no(409, format!("conflict: {reference} must be forced: several tags"));
         }
         if has_children && by_tag {

@@ -6,6 +6,7 @@
 
 mod builds;
 mod checks;
+mod clearing;
 mod clock;
 mod crashes;
 mod disk;

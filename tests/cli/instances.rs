@@ -99,6 +99,17 @@ fn of_several_instances_one_must_be_named() {
 }
 
 #[test]
+fn everything_is_taken_from_machines_that_are_named_and_answer() {
+    let all = ["cleanup", "--scope", "all", "--yes"];
+    assert_says!("everything_of_nobody", Bench::new(), all);
+    assert_says!(
+        "everything_of_silent_nodes",
+        Bench::new(),
+        [&all[..], &["--inventory", "closed"]].concat()
+    );
+}
+
+#[test]
 fn a_journal_from_a_newer_version_is_left_alone() {
     let bench = Bench::new();
     let instance = open(&bench, "lab2-0badcafe");

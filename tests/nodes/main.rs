@@ -11,6 +11,7 @@
 mod harness;
 
 mod by_hand;
+mod clearing;
 mod cluster;
 mod commands;
 mod disks;

@@ -182,7 +182,7 @@ fn work_fields(work: &Work) -> Vec<(&'static str, String)> {
                 ("", "with the password on its standard input".to_owned()),
             ]
         }
-        Work::Action(_) | Work::Reset => vec![("runs", work.to_string())],
+        Work::Action(_) | Work::Reset | Work::Clear => vec![("runs", work.to_string())],
         Work::Undo(undos) => {
             let label = |at: usize| if at == 0 { "does" } else { "" };
             undos
