@@ -1,8 +1,11 @@
 //! The command line, as clap types. What `labctl --help` says is its documentation.
 
+mod cleanup;
 mod images;
 mod playground;
 
+use cleanup::CLEANUP_EXAMPLES;
+pub use cleanup::{Cleanup, Scope};
 use images::IMAGES_EXAMPLES;
 pub use images::Images;
 pub use playground::{NodeInit, Playground, Suite};
@@ -54,15 +57,6 @@ Examples:
   labctl verify                               all tasks
   labctl verify task1                         one task
   labctl verify task1 --inventory aws.toml    work that was done by hand there, without `labctl run`";
-
-const CLEANUP_EXAMPLES: &str = "\
-Examples:
-  labctl cleanup                          the only open instance
-  labctl cleanup --inventory aws.toml     the one on these machines
-  labctl cleanup --instance lab2-1a2b3c4d
-  labctl cleanup --scope all              everybody's containers and images, too; asks first
-
-It needs no lab file, reads what is owed from the nodes where the journal is lost, and can be repeated.";
 
 const INVENTORY_EXAMPLES: &str = "\
 Examples:
@@ -183,6 +177,17 @@ pub struct Common {
         hide_env = true
     )]
     pub state_dir: Option<PathBuf>,
+
+    /// The hosts file of this machine.
+    #[arg(
+        long,
+        global = true,
+        hide = true,
+        default_value = "/etc/hosts",
+        env = "LABCTL_HOSTS_FILE",
+        hide_env = true
+    )]
+    pub hosts_file: PathBuf,
 }
 
 /// When to use colour.
@@ -305,6 +310,10 @@ pub struct Run {
     /// Lets the lab open Docker ports on addresses that are not private: EVERYONE WHO REACHES THEM IS ROOT on that node.
     #[arg(long, env = "LABCTL_EXPOSE_DOCKER", hide_env = true, value_parser = FalseyValueParser::new())]
     pub expose_docker: bool,
+
+    /// Writes the names that the lab wants, such as dockchat.com, to /etc/hosts of this machine; cleanup takes them out.
+    #[arg(long, env = "LABCTL_HOSTS", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub hosts: bool,
 }
 
 /// What to verify.
@@ -320,38 +329,6 @@ pub struct Verify {
     /// Also writes the results to this file, as JUnit XML.
     #[arg(long, value_name = "FILE", env = "LABCTL_JUNIT", hide_env = true)]
     pub junit: Option<PathBuf>,
-}
-
-/// What to clean up.
-#[derive(Debug, Clone, Args)]
-pub struct Cleanup {
-    /// The instance [default: the one on the inventory's nodes, or the only one that is open].
-    #[arg(long, value_name = "ID", env = "LABCTL_INSTANCE", hide_env = true)]
-    pub instance: Option<String>,
-
-    /// What goes: `ours`, what the lab made, or `all`: EVERY CONTAINER AND IMAGE of the nodes, too, and DOCKER_OPTS.
-    #[arg(
-        long,
-        value_name = "SCOPE",
-        default_value = "ours",
-        hide_possible_values = true,
-        env = "LABCTL_SCOPE",
-        hide_env = true
-    )]
-    pub scope: Scope,
-
-    /// Agrees to what `--scope all` lists, instead of being asked.
-    #[arg(long, env = "LABCTL_YES", hide_env = true, value_parser = FalseyValueParser::new())]
-    pub yes: bool,
-}
-
-/// What a cleanup takes away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Scope {
-    /// What the lab made.
-    Ours,
-    /// That, and every container and image of the nodes, whoever made them.
-    All,
 }
 
 /// What to show.

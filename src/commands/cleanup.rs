@@ -4,6 +4,7 @@ use super::carry_out::{Carried, carry_out_and_show};
 use super::clearing;
 use super::connect::{Connections, connect};
 use super::failure::Failure;
+use super::hosts;
 use super::images::BinaryImages;
 use super::opening::{new_run_id, opening_lock};
 use super::playground;
@@ -12,7 +13,7 @@ use super::session::Session;
 use super::target;
 use super::verify::access;
 use crate::cli::{self, Scope};
-use crate::domain::{InstanceId, Inventory, NodeName, Outcome, Plan, State, Values, Work};
+use crate::domain::{HostsFault, InstanceId, Inventory, NodeName, Outcome, Plan, State, Values, Work};
 use crate::exit::Exit;
 use crate::journal::{Instance, InstanceRecord, JOURNAL_VERSION};
 use crate::load::suggestion;
@@ -110,10 +111,13 @@ async fn take_back(
     let mut journal = instance.writer(run.clone(), "cleanup")?;
     let state = instance.state()?;
     let mut plan = plan_cleanup(&state);
+    if !unproven.is_empty() {
+        plan.host_lines.extend(hosts::marked(session, &record.id));
+    }
     if scope == Scope::All {
         clear_everything(&mut plan, connections.nodes.keys());
     }
-    if plan.steps.is_empty() {
+    if plan.steps.is_empty() && plan.host_lines.is_empty() {
         return nothing_owed(session, instance, &recovered);
     }
     let nodes = same_machines(record, &inventory, &state, &connections).await?;
@@ -162,7 +166,7 @@ fn settled(instance: &Instance, plan: &Plan, summary: &RunSummary, recovered: &R
     if all_done && !summary.stopped {
         refuse_unknown(instance, recovered)?;
     }
-    if summary.state.owes_anything() || summary.stopped {
+    if summary.state.owes_anything() || summary.stopped || !summary.hosts.is_empty() {
         return Ok(exit_of_cleanup(&plan.steps, summary));
     }
     refuse_unknown(instance, recovered)?;
@@ -285,6 +289,13 @@ fn exit_of_cleanup(steps: &[crate::domain::PlannedStep], summary: &RunSummary) -
     match () {
         () if summary.stopped => Exit::Interrupted,
         () if outcomes.iter().any(|outcome| **outcome == Outcome::FailedCheck) => Exit::Left,
+        () if summary
+            .hosts
+            .iter()
+            .any(|fault| matches!(fault, HostsFault::Changed { .. })) =>
+        {
+            Exit::Left
+        }
         () => Exit::CouldNotRun,
     }
 }

@@ -6,6 +6,7 @@ mod clearing;
 mod connect;
 mod dispatch;
 mod failure;
+mod hosts;
 mod images;
 mod interrupts;
 mod inventory;

@@ -3,6 +3,7 @@
 use super::carry_out::{Carried, carry_out_and_report};
 use super::connect::{Connections, connect};
 use super::failure::Failure;
+use super::hosts;
 use super::images::BinaryImages;
 use super::junit::JunitFile;
 use super::opening::{new_run_id, open_instance, refuse_busy_nodes};
@@ -10,7 +11,7 @@ use super::session::Session;
 use super::target::{self, ChosenLab};
 use super::values::values;
 use crate::cli;
-use crate::domain::{Counts, Facts, Inventory, Lab, NodeName, State};
+use crate::domain::{Counts, Facts, InstanceId, Inventory, Lab, NodeName, State};
 use crate::exit::Exit;
 use crate::load::{self, LabDefinition, ResolveContext};
 use crate::planner::{Outline, Selection, plan_run};
@@ -39,8 +40,10 @@ pub(super) async fn show_plan(session: &Session, options: &cli::Run) -> Result<E
         Some(instance) => (instance.record().id.to_string(), instance.state()?),
         None => ("new".to_owned(), State::default()),
     };
-    let plan = plan_run(&resolve(&prepared, &id)?, &state, &selection(options))?;
+    let mut plan = plan_run(&resolve(&prepared, &id)?, &state, &selection(options))?;
     prepared.connections.close().await;
+    let id = InstanceId::new(id).map_err(|error| Failure::new(Exit::Usage, error))?;
+    hosts::decide(session, &mut plan, &id, options.hosts).await?;
     if session.common.json {
         session.print_json(&plan)?;
     } else {
@@ -66,6 +69,7 @@ pub(super) async fn run(session: &Session, options: &cli::RunAndReport) -> Resul
     let mut plan = plan_run(&lab, &opened.state, &selection(options))?;
     // What a person types to go on is what was typed to begin: a lab of their own is found by its path, not by its id.
     plan.lab.clone_from(&prepared.lab.name);
+    hosts::decide(session, &mut plan, &id, options.hosts).await?;
     let values = values(session, &plan, &prepared, &opened.state).await?;
     opened.begin(&prepared.vars)?;
     let engine = Run {
@@ -108,7 +112,7 @@ pub(super) fn exit_of(summary: &RunSummary) -> Exit {
     match () {
         () if summary.stopped => Exit::Interrupted,
         () if failed > 0 => Exit::CheckFailed,
-        () if could_not_run > 0 => Exit::CouldNotRun,
+        () if could_not_run > 0 || !summary.hosts.is_empty() => Exit::CouldNotRun,
         () if checks + already_held + superseded == 0 => Exit::NothingToCheck,
         () => Exit::Success,
     }

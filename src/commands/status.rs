@@ -76,6 +76,7 @@ fn document(instance: &Instance) -> Result<serde_json::Value, Failure> {
         "held_by": holder(instance),
         "steps": steps,
         "owed": state.owed,
+        "host_lines": state.host_lines,
         "values": state.values,
     }))
 }

@@ -6,8 +6,8 @@
 //! overlap with it. A verify tells its [`EventKind::CausesFound`] just before its end. No event has text made for the screen.
 
 use super::{
-    Baseline, Difference, Finding, NodeName, Outcome, Plan, Removable, RunId, Silent, StepKey, Stream, Undo, Verb,
-    Verdict,
+    Baseline, Difference, Finding, HostLine, HostsFault, NodeName, Outcome, Plan, Removable, RunId, Silent, StepKey,
+    Stream, Undo, Verb, Verdict,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,25 @@ pub enum EventKind {
     BaselineTaken {
         /// What it had.
         baseline: Baseline,
+    },
+    /// A line is about to be added to the hosts file of the machine that labctl runs on; taking it out is owed.
+    HostLineOwed {
+        /// The line.
+        line: HostLine,
+    },
+    /// The line was added, or could not be.
+    HostLineAdded {
+        /// The line.
+        line: HostLine,
+        /// Why not, where it was not.
+        failed: Option<HostsFault>,
+    },
+    /// The line was taken out, or could not be.
+    HostLineTakenOut {
+        /// The line.
+        line: HostLine,
+        /// Why not, where it was not.
+        failed: Option<HostsFault>,
     },
     /// A step that is about to start will make something on another node; the undo of that is safe, here and there.
     OwedElsewhere {

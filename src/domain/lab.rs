@@ -35,6 +35,8 @@ pub struct Task {
     pub verify: Vec<Verification>,
     /// Addresses for a browser, printed when it passed: label and address.
     pub links: Vec<Link>,
+    /// Names that are to lead to a node from the operator's machine when it passed: name and address.
+    pub hosts: Vec<(String, String)>,
 }
 
 /// What a person may open in a browser once a task is done.

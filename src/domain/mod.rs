@@ -12,6 +12,7 @@ mod event;
 mod exec;
 mod facts;
 mod finding;
+mod hosts;
 mod inventory;
 mod lab;
 mod names;
@@ -47,6 +48,9 @@ pub use facts::{
     ComposeFacts, ComposeFlavour, EngineOptions, Facts, InitSystem, LoginFacts, OptionsSource, OsFacts, ToolFacts,
 };
 pub use finding::{Cause, Finding, Silent, findings};
+pub use hosts::{
+    HostEntry, HostLine, HostWork, HostsFault, PlannedHost, host_entries, is_host_name, marked_host_lines,
+};
 pub use inventory::{HostKeyPolicy, Inventory, Login, Node, Registry, SecretSource};
 pub use lab::{Capture, CaptureFrom, Lab, Link, Step, StepOnNode, Task, UndoText, Verification, WhenDone};
 pub use names::{InstanceId, InvalidName, NodeName, RunId, StepId, TaskId};

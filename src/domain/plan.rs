@@ -1,6 +1,9 @@
 //! A plan: every step, node, command, check, deadline and undo, decided. Executing it decides nothing more.
 
-use super::{Action, Capture, Check, Environment, NodeName, StepId, TaskId, Text, Undo, UndoText, WhenDone};
+use super::{
+    Action, Capture, Check, Environment, HostLine, NodeName, PlannedHost, StepId, TaskId, Text, Undo, UndoText,
+    WhenDone,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -49,6 +52,12 @@ pub struct Plan {
     pub steps: Vec<PlannedStep>,
     /// Addresses to print when all of a task's steps passed.
     pub links: Vec<PlannedLink>,
+    /// Names that are to lead to a node from the machine that labctl runs on, when all of a task's steps passed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<PlannedHost>,
+    /// Lines to take out of the hosts file of that machine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_lines: Vec<HostLine>,
     /// Whether the lab has anything that only looks, for `verify`.
     #[serde(default = "verifiable")]
     pub verifiable: bool,

@@ -1,6 +1,6 @@
 //! What an instance has come to: a fold over its journal, the same whoever folds it.
 
-use super::{Baseline, Event, EventKind, NodeName, Outcome, Plan, StepKey, TaskId, Undo, Verb};
+use super::{Baseline, Event, EventKind, HostLine, NodeName, Outcome, Plan, StepKey, TaskId, Undo, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The state of an instance.
@@ -22,6 +22,8 @@ pub struct State {
     pub made: BTreeMap<NodeName, Vec<Undo>>,
     /// The steps of other nodes that made something on each node.
     pub elsewhere: BTreeMap<NodeName, BTreeSet<StepKey>>,
+    /// The lines of ours in the hosts file of the machine that labctl runs on.
+    pub host_lines: BTreeSet<HostLine>,
     /// Captured values that may be shown.
     pub values: BTreeMap<String, String>,
     /// Whether a run is under way, or was when labctl died.
@@ -58,6 +60,12 @@ impl State {
             EventKind::OwedElsewhere { step, node, undo } => {
                 self.elsewhere.entry(node.clone()).or_default().insert(step.clone());
                 self.owe(node, undo);
+            }
+            EventKind::HostLineOwed { line } => {
+                self.host_lines.insert(line.clone());
+            }
+            EventKind::HostLineTakenOut { line, failed: None } => {
+                self.host_lines.remove(line);
             }
             EventKind::ValueCaptured {
                 name,
@@ -149,8 +157,8 @@ impl State {
         })
     }
 
-    /// Says whether anything was changed on any node and not yet taken back.
+    /// Says whether anything was changed, on any node or in the hosts file here, and not yet taken back.
     pub fn owes_anything(&self) -> bool {
-        !self.baselines.is_empty()
+        !(self.baselines.is_empty() && self.host_lines.is_empty())
     }
 }

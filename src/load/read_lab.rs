@@ -4,8 +4,8 @@ use super::faults::Faults;
 use super::fields::{self, Fields, Value};
 use super::read_check::read_verification;
 use super::read_step::{read_names, read_step};
-use super::written::{WrittenLab, WrittenLink, WrittenSecret, WrittenTask, WrittenValue};
-use crate::domain::{InvalidName, NodeName, TaskId};
+use super::written::{WrittenHost, WrittenLab, WrittenLink, WrittenSecret, WrittenTask, WrittenValue};
+use crate::domain::{InvalidName, NodeName, TaskId, is_host_name};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -207,6 +207,8 @@ fn read_task(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenTask> {
         .collect();
     let links = fields.tables("links", faults);
     let links = links.into_iter().filter_map(|value| read_link(value, faults)).collect();
+    let hosts = fields.tables("hosts", faults);
+    let hosts = hosts.into_iter().filter_map(|value| read_host(value, faults)).collect();
     if !fields.has("step") {
         faults.push(faults.fault(fields.place(), "a task needs at least one `[[task.step]]`"));
     }
@@ -220,6 +222,7 @@ fn read_task(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenTask> {
         steps,
         verify,
         links,
+        hosts,
     })
 }
 
@@ -238,5 +241,25 @@ fn read_link(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenLink> {
         label: label?.into_inner(),
         address: address?,
         superseded_by: superseded_by.and_then(|text| name(text, TaskId::new, faults)),
+    })
+}
+
+fn read_host(value: &Value<'_>, faults: &mut Faults) -> Option<WrittenHost> {
+    let mut fields = Fields::of("a host", value, faults)?;
+    let name = fields.required_text("name", faults);
+    let address = fields.required_text("address", faults);
+    fields.finish(faults);
+    let name = name?;
+    if !is_host_name(name.get_ref()) {
+        let message = format!("`{}` is not the name of a host", name.get_ref());
+        faults.push(
+            faults
+                .fault(name.span(), message)
+                .hint("letters, digits and dashes, with dots between, such as `dockchat.com`"),
+        );
+    }
+    Some(WrittenHost {
+        name: name.into_inner(),
+        address: address?,
     })
 }

@@ -10,7 +10,7 @@ use super::template::{Purpose, Renderer, Scope};
 use super::written::{Template, WrittenStep, WrittenTask, WrittenVerification};
 use crate::domain::{
     Capture, Diagnostic, Facts, Inventory, Lab, Link, NodeName, Part, Step, StepOnNode, Task, TaskId, Text, UndoText,
-    Verification,
+    Verification, is_host_name,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
@@ -139,6 +139,12 @@ impl<'a> Resolver<'a> {
                 superseded_by: link.superseded_by.as_ref().map(|task| task.get_ref().clone()),
             }
         });
+        let links = links.collect();
+        // A name is judged, and shown in a plan, before anything runs.
+        let known = Scope::new(self.values.common(), BTreeMap::new(), BTreeMap::new());
+        let hosts = task.hosts.iter();
+        let hosts = hosts.map(|host| (host.name.clone(), self.host_address(&host.address, &known)));
+        let hosts = hosts.collect();
         let ids = |ids: &[Spanned<TaskId>]| ids.iter().map(|id| id.get_ref().clone()).collect();
         Task {
             id: task.id.get_ref().clone(),
@@ -147,7 +153,8 @@ impl<'a> Resolver<'a> {
             after: ids(&task.after),
             steps,
             verify,
-            links: links.collect(),
+            links,
+            hosts,
         }
     }
 
@@ -341,6 +348,20 @@ impl<'a> Resolver<'a> {
     /// Renders `template` to a text that is known before the run.
     pub(super) fn early(&mut self, template: &Template, scope: &Scope) -> String {
         self.text(template, scope, Purpose::Early).to_string()
+    }
+
+    /// Renders where the name of a host is to lead.
+    fn host_address(&mut self, template: &Template, scope: &Scope) -> String {
+        let faults = self.faults.count();
+        let address = self.early(template, scope);
+        let is_right = address.parse::<std::net::IpAddr>().is_ok() || is_host_name(&address);
+        // What could not be rendered has been told.
+        if !is_right && self.judges && self.faults.count() == faults {
+            let message = format!("`{address}` is neither an address nor the name of a host");
+            let fault = self.faults.fault(template.span(), message);
+            self.faults.push(fault);
+        }
+        address
     }
 
     /// Renders a path, in which `~/` at the start means the login user's home.

@@ -51,6 +51,14 @@ pub(super) struct WrittenTask {
     pub(super) steps: Vec<WrittenStep>,
     pub(super) verify: Vec<WrittenVerification>,
     pub(super) links: Vec<WrittenLink>,
+    pub(super) hosts: Vec<WrittenHost>,
+}
+
+/// An entry of `hosts`.
+#[derive(Debug, Clone)]
+pub(super) struct WrittenHost {
+    pub(super) name: String,
+    pub(super) address: Template,
 }
 
 /// An entry of `links`.

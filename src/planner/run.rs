@@ -4,8 +4,8 @@ use super::left_out::prepend_what_is_left_out;
 use super::order::{keep_edges_within, keys, waits_for};
 use super::selection::{PlanError, Range, Selection, find_task, range};
 use crate::domain::{
-    Check, Environment, Lab, NodeName, Plan, PlannedLink, PlannedStep, State, Step, StepId, StepKey, StepOnNode, Task,
-    TaskId, Verb, WhenDone, Work,
+    Check, Environment, HostWork, Lab, NodeName, Plan, PlannedHost, PlannedLink, PlannedStep, State, Step, StepId,
+    StepKey, StepOnNode, Task, TaskId, Verb, WhenDone, Work,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -42,12 +42,15 @@ pub fn plan_run(lab: &Lab, state: &State, selection: &Selection) -> Result<Plan,
         });
     }
     let links = planned_links(lab, &steps);
+    let hosts = planned_hosts(lab, &steps);
     Ok(Plan {
         verb: Verb::Run,
         lab: lab.id.clone(),
         lab_title: lab.title.clone(),
         steps,
         links,
+        hosts,
+        host_lines: Vec::new(),
         verifiable: lab.tasks.iter().any(|task| !task.verify.is_empty()),
     })
 }
@@ -65,6 +68,21 @@ fn planned_links(lab: &Lab, steps: &[PlannedStep]) -> Vec<PlannedLink> {
             address: link.address.clone(),
         })
         .collect()
+}
+
+/// Returns the names that are to lead to a node after `steps`.
+fn planned_hosts(lab: &Lab, steps: &[PlannedStep]) -> Vec<PlannedHost> {
+    let is_planned = |task: &&Task| steps.iter().any(|step| step.task == task.id);
+    let of_task = |task: &Task| {
+        let hosts = task.hosts.iter().map(|(name, address)| PlannedHost {
+            task: task.id.clone(),
+            name: name.clone(),
+            address: address.clone(),
+            work: HostWork::Tell,
+        });
+        hosts.collect::<Vec<_>>()
+    };
+    lab.tasks.iter().filter(is_planned).flat_map(of_task).collect()
 }
 
 /// Returns the steps that are both wanted and in `range`, in the lab's order.

@@ -22,6 +22,8 @@ pub fn plan_verify(lab: &Lab, names: &[String]) -> Result<Plan, PlanError> {
         lab_title: lab.title.clone(),
         steps,
         links: Vec::new(),
+        hosts: Vec::new(),
+        host_lines: Vec::new(),
         verifiable: true,
     })
 }

@@ -6,7 +6,7 @@ use super::story::{End, Story};
 use super::style::{Ink, Style};
 use super::table::{Cell, Table, cell};
 use super::tally::{CleanupTally, Tally};
-use crate::domain::{Counts, NodeName, Plan, Verb, Work, shell_quoted};
+use crate::domain::{Counts, HostWork, NodeName, Plan, PlannedHost, TaskId, Verb, Work, shell_quoted};
 use std::collections::BTreeSet;
 
 pub(crate) const INDENT: usize = 2;
@@ -23,6 +23,7 @@ pub(crate) fn closing_lines(story: &Story, style: Style) -> Vec<Line> {
     }
     lines.extend(brief_closing_lines(story, style));
     lines.extend(links(story, style));
+    lines.extend(hosts(story, style));
     lines.extend(next_lines(story, style));
     lines
 }
@@ -163,14 +164,23 @@ pub(crate) fn cleanup_lines(cleanup: &CleanupTally, style: Style) -> Vec<Line> {
             counted(cleanup.undone.len(), "thing")
         )));
     }
-    if !cleanup.ours.is_empty() || !cleanup.failed.is_empty() {
+    for (line, _) in cleanup.host_lines.iter().filter(|(_, failed)| failed.is_none()) {
+        let text = format!("`{}` is no longer in {} of this machine.", line.text, line.file);
+        lines.extend(paragraph(INDENT, Ink::Text, &text, style));
+    }
+    let hosts_left = cleanup.host_lines.iter().filter(|(_, failed)| failed.is_some());
+    if !cleanup.ours.is_empty() || !cleanup.failed.is_empty() || hosts_left.clone().count() > 0 {
         lines.push(Line::default());
         lines.push(Line::of(Ink::Bad, "  Left of the lab:"));
         for (node, undo, reason) in &cleanup.failed {
-            lines.extend(item(node, &format!("could not {undo}: {reason}"), style));
+            lines.extend(item(node.as_str(), &format!("could not {undo}: {reason}"), style));
         }
         for (node, difference) in &cleanup.ours {
-            lines.extend(item(node, &difference.to_string(), style));
+            lines.extend(item(node.as_str(), &difference.to_string(), style));
+        }
+        for (line, fault) in hosts_left {
+            let fault = fault.iter().map(ToString::to_string).collect::<String>();
+            lines.extend(item("here", &format!("could not {line}: {fault}"), style));
         }
         lines.push(Line::text("  Try again: ").and(Ink::Accent, "labctl cleanup"));
     }
@@ -178,7 +188,7 @@ pub(crate) fn cleanup_lines(cleanup: &CleanupTally, style: Style) -> Vec<Line> {
         lines.push(Line::default());
         lines.push(Line::of(Ink::Bad, "  Still there:"));
         for (node, left) in &cleanup.not_cleared {
-            lines.extend(item(node, &left.to_string(), style));
+            lines.extend(item(node.as_str(), &left.to_string(), style));
         }
         lines.push(Line::text("  Try again: ").and(Ink::Accent, CLEAR_COMMAND));
     }
@@ -187,7 +197,7 @@ pub(crate) fn cleanup_lines(cleanup: &CleanupTally, style: Style) -> Vec<Line> {
         let text = "Different from before the lab and not the lab's, left alone:";
         lines.extend(paragraph(INDENT, Ink::Quiet, text, style));
         for (node, difference) in &cleanup.others {
-            lines.extend(item(node, &difference.to_string(), style));
+            lines.extend(item(node.as_str(), &difference.to_string(), style));
         }
     }
     if !cleanup.released.is_empty() {
@@ -210,15 +220,15 @@ pub(crate) fn cleanup_lines(cleanup: &CleanupTally, style: Style) -> Vec<Line> {
     lines
 }
 
-fn item(node: &NodeName, text: &str, style: Style) -> Vec<Line> {
+fn item(place: &str, text: &str, style: Style) -> Vec<Line> {
     let mut lines = Vec::new();
-    let indent = node.as_str().len() + 6;
+    let indent = place.len() + 6;
     for (at, line) in paragraph(0, Ink::Text, text, narrowed(style, indent))
         .iter()
         .enumerate()
     {
         let head = if at == 0 {
-            format!("    {node}  ")
+            format!("    {place}  ")
         } else {
             " ".repeat(indent)
         };
@@ -234,18 +244,54 @@ fn narrowed(style: Style, by: usize) -> Style {
     }
 }
 
+/// Says whether all steps of `task` hold.
+fn holds(story: &Story, plan: &Plan, task: &TaskId) -> bool {
+    let task = story.tally.tasks.iter().find(|tally| tally.id == *task);
+    task.is_some_and(|task| {
+        let counts = total(task.nodes.values());
+        let planned = plan.steps.iter().filter(|step| step.task == task.id).count();
+        counts.passed + counts.already_held + counts.superseded == planned
+    })
+}
+
+/// Returns what becomes of the names that lead to a node from this machine, and which line a person may add.
+fn hosts(story: &Story, style: Style) -> Vec<Line> {
+    let Some(plan) = &story.plan else { return Vec::new() };
+    let mut lines = Vec::new();
+    for host in plan.hosts.iter().filter(|host| holds(story, plan, &host.task)) {
+        let PlannedHost { name, address, .. } = host;
+        let (ink, text) = match &host.work {
+            HostWork::Nothing => continue,
+            HostWork::Tell => {
+                let text = format!("To reach {name} from here, add this line to /etc/hosts, or let `--hosts` add it:");
+                lines.extend(paragraph(INDENT, Ink::Text, &text, style));
+                lines.push(Line::of(Ink::Accent, format!("    {address} {name}")));
+                continue;
+            }
+            HostWork::Add(line) => match story.tally.host_lines.iter().find(|(added, _)| added == line) {
+                Some((_, None)) => {
+                    let text = format!(
+                        "{name} leads to {address} from here: `labctl cleanup` takes that out of {}",
+                        line.file
+                    );
+                    (Ink::Accent, text)
+                }
+                Some((_, Some(fault))) => (
+                    Ink::Bad,
+                    format!("{name} does not lead to {address} from here: {fault}"),
+                ),
+                None => continue,
+            },
+        };
+        lines.extend(paragraph(INDENT, ink, &text, style));
+    }
+    lines
+}
+
 fn links(story: &Story, style: Style) -> Vec<Line> {
     let Some(plan) = &story.plan else { return Vec::new() };
-    let all_good = |link: &&crate::domain::PlannedLink| {
-        let task = story.tally.tasks.iter().find(|task| task.id == link.task);
-        task.is_some_and(|task| {
-            let counts = total(task.nodes.values());
-            let planned = plan.steps.iter().filter(|step| step.task == task.id).count();
-            counts.passed + counts.already_held + counts.superseded == planned
-        })
-    };
     let mut lines = Vec::new();
-    for link in plan.links.iter().filter(all_good) {
+    for link in plan.links.iter().filter(|link| holds(story, plan, &link.task)) {
         let text = format!("{}: {}", link.label, link.address);
         lines.extend(paragraph(INDENT, Ink::Accent, &text, style));
     }

@@ -193,7 +193,18 @@ impl Story {
                 self.findings.clone_from(findings);
                 None
             }
-            EventKind::BaselineTaken { .. } | EventKind::OwedElsewhere { .. } | EventKind::ValueCaptured { .. } => None,
+            EventKind::HostLineAdded { line, failed } => {
+                self.tally.host_lines.push((line.clone(), failed.clone()));
+                None
+            }
+            EventKind::HostLineTakenOut { line, failed } => {
+                self.cleanup.host_lines.push((line.clone(), failed.clone()));
+                None
+            }
+            EventKind::HostLineOwed { .. }
+            | EventKind::BaselineTaken { .. }
+            | EventKind::OwedElsewhere { .. }
+            | EventKind::ValueCaptured { .. } => None,
         }
     }
 

@@ -1,6 +1,8 @@
 //! Counts a run's steps by task and node, and what a cleanup did.
 
-use crate::domain::{Counts, Difference, NodeName, Outcome, PlannedStep, Removable, TaskId, Undo};
+use crate::domain::{
+    Counts, Difference, HostLine, HostsFault, NodeName, Outcome, PlannedStep, Removable, TaskId, Undo,
+};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,6 +16,8 @@ pub(crate) struct Tally {
     pub(crate) counts: Counts,
     /// Steps that the run was stopped in.
     pub(crate) cancelled: usize,
+    /// The lines that were added to the hosts file of this machine, or could not be.
+    pub(crate) host_lines: Vec<(HostLine, Option<HostsFault>)>,
 }
 
 /// The counts of a task.
@@ -72,6 +76,8 @@ pub(crate) struct CleanupTally {
     pub(crate) ours: Vec<(NodeName, Difference)>,
     pub(crate) others: Vec<(NodeName, Difference)>,
     pub(crate) released: Vec<NodeName>,
+    /// The lines that were taken out of the hosts file of this machine, or could not be.
+    pub(crate) host_lines: Vec<(HostLine, Option<HostsFault>)>,
     /// The nodes that were cleared of everything.
     pub(crate) cleared: Vec<NodeName>,
     /// What is left where everything was to go.
@@ -81,7 +87,9 @@ pub(crate) struct CleanupTally {
 impl CleanupTally {
     /// Says whether something is told to be left, with the command that tries again.
     pub(crate) fn leaves_something(&self) -> bool {
-        !(self.ours.is_empty() && self.failed.is_empty() && self.not_cleared.is_empty())
+        let is_left = |(_, failed): &(HostLine, Option<HostsFault>)| failed.is_some();
+        let hosts_left = self.host_lines.iter().any(is_left);
+        !(self.ours.is_empty() && self.failed.is_empty() && self.not_cleared.is_empty()) || hosts_left
     }
 
     /// Notes that `node` was cleared, but for what is `left`. What was found there before and left alone went, too.

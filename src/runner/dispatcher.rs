@@ -2,12 +2,13 @@
 
 use super::baseline::touched_paths;
 use super::executor::execute;
+use super::hosts;
 use super::notices::NoticeSender;
 use super::reports::{JournalLost, Report, Reports};
 use super::shared::{Run, Shared};
 use crate::domain::{
-    Counts, Event, EventKind, NodeName, Notice, Outcome, Plan, PlannedStep, Silent, SkipReason, State, StepKey, Verb,
-    findings,
+    Counts, Event, EventKind, HostWork, HostsFault, NodeName, Notice, Outcome, Plan, PlannedStep, Silent, SkipReason,
+    State, StepKey, Verb, findings,
 };
 use crate::journal::{EventWriter, JournalError};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -39,6 +40,8 @@ pub struct RunSummary {
     pub counts: Counts,
     /// Whether the user stopped it.
     pub stopped: bool,
+    /// What went wrong with the hosts file of this machine.
+    pub hosts: Vec<HostsFault>,
     /// The instance's state afterwards.
     pub state: State,
 }
@@ -55,6 +58,7 @@ struct Dispatcher<'a> {
     counts: Counts,
     lost: BTreeSet<NodeName>,
     failed: bool,
+    hosts: Vec<HostsFault>,
     running: JoinSet<Result<Outcome, JournalLost>>,
     tasks: HashMap<tokio::task::Id, StepKey>,
     reports: mpsc::Receiver<Report>,
@@ -83,6 +87,7 @@ pub async fn carry_out(
         counts: Counts::default(),
         lost: BTreeSet::new(),
         failed: false,
+        hosts: Vec::new(),
         running: JoinSet::new(),
         tasks: HashMap::new(),
         reports,
@@ -97,11 +102,13 @@ pub async fn carry_out(
             labctl_version: version,
         })
         .await?;
+    dispatcher.take_host_lines_out(plan).await?;
     let carried = dispatcher.carry_out().await;
     if carried.is_err() {
         dispatcher.farewell().await;
     }
     carried?;
+    dispatcher.add_host_lines(plan).await?;
     if plan.verb == Verb::Verify {
         let findings = findings(plan, &dispatcher.outcomes, &dispatcher.silent);
         dispatcher.write(EventKind::CausesFound { findings }).await?;
@@ -248,6 +255,35 @@ impl Dispatcher<'_> {
         Ok(())
     }
 
+    /// Adds the lines of the tasks whose steps all hold. That each is to be taken out again is in the journal before.
+    async fn add_host_lines(&mut self, plan: &Plan) -> Result<(), RunError> {
+        for host in &plan.hosts {
+            let HostWork::Add(line) = &host.work else { continue };
+            let steps = plan.steps.iter().filter(|step| step.task == host.task);
+            let mut outcomes = steps.map(|step| self.outcomes.get(&step.key));
+            let holds = outcomes.all(|outcome| outcome.is_some_and(Outcome::lets_others_go_on));
+            if !holds || self.shared.stop.is_cancelled() {
+                continue;
+            }
+            let line = line.clone();
+            self.write(EventKind::HostLineOwed { line: line.clone() }).await?;
+            let failed = hosts::add(&line).err();
+            self.hosts.extend(failed.clone());
+            self.write(EventKind::HostLineAdded { line, failed }).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_host_lines_out(&mut self, plan: &Plan) -> Result<(), RunError> {
+        for line in &plan.host_lines {
+            let failed = hosts::take_out(line).err();
+            self.hosts.extend(failed.clone());
+            let line = line.clone();
+            self.write(EventKind::HostLineTakenOut { line, failed }).await?;
+        }
+        Ok(())
+    }
+
     /// Lets executors kill what they started, although nothing can be written down any more.
     async fn farewell(&mut self) {
         self.shared.stop.cancel();
@@ -284,6 +320,7 @@ impl Dispatcher<'_> {
             outcomes: self.outcomes,
             counts: self.counts,
             stopped,
+            hosts: self.hosts,
             state,
         })
     }

@@ -16,6 +16,7 @@ mod engine_hand;
 mod engine_options;
 mod executor;
 mod heard;
+mod hosts;
 mod login;
 mod notices;
 mod output;

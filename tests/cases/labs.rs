@@ -175,6 +175,7 @@ pub fn task(id: &str, needs: &[&str], steps: Vec<Written>) -> Task {
         steps: steps.collect(),
         verify: Vec::new(),
         links: Vec::new(),
+        hosts: Vec::new(),
     }
 }
 

@@ -16,6 +16,7 @@ mod engine;
 mod engine_options;
 mod engine_server;
 mod findings;
+mod hosts;
 mod journal;
 mod labs;
 mod login;

@@ -5,7 +5,8 @@ use super::super::layout::{counted, deadline_for_people};
 use super::super::line::{Line, labelled, paragraph, show_lines};
 use super::super::style::{Ink, Style};
 use crate::domain::{
-    Action, Check, FileText, NodeName, Plan, PlannedStep, TaskId, Text, UndoText, Verb, WhenDone, Work,
+    Action, Check, FileText, HostWork, NodeName, Plan, PlannedHost, PlannedStep, TaskId, Text, UndoText, Verb,
+    WhenDone, Work,
 };
 
 const INDENT: usize = 6;
@@ -32,7 +33,34 @@ pub fn plan_listing(plan: &Plan, style: &Style) -> String {
         let text = format!("After {}, {} is at {}", link.task, link.label, link.address);
         lines.extend(paragraph(0, Ink::Text, &text, style));
     }
+    for host in &plan.hosts {
+        lines.push(Line::default());
+        lines.extend(paragraph(0, Ink::Text, &host_text(host), style));
+    }
+    for line in &plan.host_lines {
+        lines.push(Line::default());
+        lines.extend(paragraph(0, Ink::Text, &format!("On this machine: {line}"), style));
+    }
     show_lines(&lines, style)
+}
+
+fn host_text(host: &PlannedHost) -> String {
+    let PlannedHost {
+        task,
+        name,
+        address,
+        work,
+    } = host;
+    match work {
+        HostWork::Tell => {
+            format!("After {task}, {name} is at {address}: a line that --hosts adds to the hosts file of this machine")
+        }
+        HostWork::Nothing => format!("After {task}, {name} is at {address}, as the hosts file of this machine says"),
+        HostWork::Add(line) => format!(
+            "After {task}, {name} is at {address}: {} of this machine gets the line `{}`; undo: take it out",
+            line.file, line.text
+        ),
+    }
 }
 
 fn heading(plan: &Plan, entries: usize, style: Style) -> Vec<Line> {

@@ -186,6 +186,9 @@ fn owed_lines(state: &State, style: Style) -> Vec<Line> {
             lines.extend(labelled(4, label, &undo.to_string(), style));
         }
     }
+    for line in &state.host_lines {
+        lines.extend(labelled(4, "here", &line.to_string(), style));
+    }
     lines
 }
 

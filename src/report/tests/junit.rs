@@ -86,6 +86,8 @@ fn hostile_verify(hostile: &str) -> Vec<Notice> {
         lab_title: hostile.to_owned(),
         steps: vec![look, unknown],
         links: Vec::new(),
+        hosts: Vec::new(),
+        host_lines: Vec::new(),
         verifiable: true,
     };
     let mut script = Script::new(plan);

@@ -185,6 +185,8 @@ pub(super) fn plan() -> Plan {
             label: "DockChat".to_owned(),
             address: text("http://172.31.99.10:5000/"),
         }],
+        hosts: Vec::new(),
+        host_lines: Vec::new(),
         verifiable: true,
     }
 }

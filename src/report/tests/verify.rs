@@ -95,6 +95,8 @@ fn plan() -> Plan {
             look(TASK2, "healthy", "node-0", long, check(port())),
         ],
         links: Vec::new(),
+        hosts: Vec::new(),
+        host_lines: Vec::new(),
         verifiable: true,
     }
 }
