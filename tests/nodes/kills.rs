@@ -5,38 +5,11 @@ use std::time::Duration;
 
 const RUN: [&str; 4] = ["run", "lab2", "--task", "task1"];
 
-/// Every step of task 1.
-const STEPS: [&str; 12] = [
-    "mongo-image",
-    "dockchat-files",
-    "dockchat-repository",
-    "clone",
-    "tree",
-    "compose-file",
-    "compose-ps",
-    "build",
-    "up",
-    "logs",
-    "stop",
-    "remove",
-];
-
 /// Kills a run as `step` starts; the node's own work goes on, whoever sees it.
 fn kill_in(bench: &Bench, step: &str) {
     let mut run = bench.start_json(&RUN);
     run.wait_for_step("step_started", step);
     run.kill();
-}
-
-#[test]
-fn a_killed_run_is_cleaned_up_whatever_step_it_was_in() {
-    let Some(bench) = bench() else { return };
-    for step in STEPS {
-        eprintln!("killed in {step}");
-        kill_in(&bench, step);
-        bench.labctl(&["status"]).assert_exit(0).assert_says(&["node-0"]);
-        bench.clean_up_to_the_snapshot();
-    }
 }
 
 #[test]

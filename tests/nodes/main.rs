@@ -25,6 +25,7 @@ mod readme;
 mod secrets;
 mod soak;
 mod stopping;
+mod sweep;
 mod task1;
 mod task2;
 mod task3;

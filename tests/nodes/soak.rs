@@ -6,10 +6,15 @@ use crate::harness::bench;
 use std::time::Duration;
 
 /// A splitmix64: the same seed kills at the same moments.
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    fn throw(&mut self, below: u64) -> u64 {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Returns a number below `below`.
+    pub fn throw(&mut self, below: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -23,7 +28,7 @@ fn soak_kills_at_random_times() {
     let seeds = std::env::var("LABCTL_SOAK_SEEDS").unwrap_or_else(|_| "1 2 3".to_owned());
     let Some(bench) = bench() else { return };
     for seed in seeds.split_whitespace() {
-        let mut dice = Dice(seed.parse().expect("LABCTL_SOAK_SEEDS holds numbers"));
+        let mut dice = Dice::new(seed.parse().expect("LABCTL_SOAK_SEEDS holds numbers"));
         let runs = 1 + dice.throw(2);
         let cleanups = dice.throw(3);
         for (verb, count, longest) in [("run", runs, 22_000), ("cleanup", cleanups, 4_000)] {
