@@ -7,12 +7,15 @@ use super::outcome::{complaint, mark, remark};
 use super::story::{Ended, Judged};
 use super::style::{Ink, Style};
 use crate::domain::{Action, Outcome, PlannedStep, Work};
+use std::collections::BTreeMap;
 
 const INDENT: usize = 4;
 /// How many lines of a single value are shown.
 const VALUE_LINES: usize = 12;
 /// How many of the last lines of an output explain a failure.
 const TAIL_LINES: usize = 20;
+/// How many columns the longest bar takes.
+const BAR: u64 = 16;
 
 /// Returns the line of a step that has `ended`: mark, node, title, and at the right how long it took.
 pub(crate) fn ended_line(ended: &Ended, node_columns: usize) -> Line {
@@ -30,8 +33,38 @@ pub(crate) fn ended_line(ended: &Ended, node_columns: usize) -> Line {
         .right(Ink::Quiet, right)
 }
 
+/// Returns what a step that passed has to show: the lines of texts that it took away and put there, and who answered how often.
+pub(crate) fn shown_lines(ended: &Ended) -> Vec<Line> {
+    let verdicts = ended.judged.iter().filter_map(|judged| judged.verdict.as_ref());
+    let spread = verdicts.filter(|verdict| verdict.holds);
+    let spread = spread.flat_map(|verdict| spread_lines(&verdict.counts));
+    changed_lines(ended).into_iter().chain(spread).collect()
+}
+
+/// Draws a bar for each server, as long as it answered often.
+fn spread_lines(counts: &BTreeMap<String, u64>) -> Vec<Line> {
+    let margin = " ".repeat(INDENT);
+    let most = counts.values().copied().max().unwrap_or_default().max(1);
+    let mut lines: Vec<Line> = counts
+        .iter()
+        .take(VALUE_LINES)
+        .map(|(server, count)| {
+            let length = usize::try_from(count * BAR / most).unwrap_or_default().max(1);
+            Line::of(Ink::Quiet, format!("{margin}│ "))
+                .and(Ink::Text, format!("{server} "))
+                .and(Ink::Good, "━".repeat(length))
+                .and(Ink::Quiet, format!(" {count}"))
+        })
+        .collect();
+    if let Some(rest) = counts.len().checked_sub(VALUE_LINES).filter(|rest| *rest > 0) {
+        let text = format!("{margin}│ … and {}", counted(rest, "more server"));
+        lines.push(Line::of(Ink::Quiet, text));
+    }
+    lines
+}
+
 /// Returns the lines that a step which wrote over texts took away and put there.
-pub(crate) fn changed_lines(ended: &Ended) -> Vec<Line> {
+fn changed_lines(ended: &Ended) -> Vec<Line> {
     if ended.outcome != Outcome::Passed || !matches!(ended.step.work, Work::Action(Action::Write { .. })) {
         return Vec::new();
     }

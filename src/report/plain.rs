@@ -2,7 +2,7 @@
 
 use super::Reporter;
 use super::closing::{brief_closing_lines, closing_lines};
-use super::ended::{changed_lines, ended_details, ended_line};
+use super::ended::{ended_details, ended_line, shown_lines};
 use super::line::{Line, paragraph, show_lines};
 use super::outcome::complaint;
 use super::story::{Ended, Happening, Story};
@@ -108,7 +108,7 @@ impl<W: Write> PlainReporter<W> {
         self.head(&ended.step);
         let mut lines = vec![ended_line(ended, self.story.node_columns())];
         if !self.is(Verbosity::Verbose) {
-            lines.extend(changed_lines(ended));
+            lines.extend(shown_lines(ended));
         }
         lines.extend(ended_details(
             ended,

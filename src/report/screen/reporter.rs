@@ -2,7 +2,7 @@
 
 use super::super::Reporter;
 use super::super::closing::closing_lines;
-use super::super::ended::{changed_lines, ended_details, ended_line};
+use super::super::ended::{ended_details, ended_line, shown_lines};
 use super::super::line::Line;
 use super::super::plain::{Verbosity, heading_lines, told_lines, undone_line};
 use super::super::story::{Happening, Story};
@@ -114,7 +114,7 @@ impl ScreenReporter {
             Happening::StepEnded(ended, _) => {
                 self.head(&ended.step);
                 let mut lines = vec![ended_line(ended, columns)];
-                lines.extend(changed_lines(ended));
+                lines.extend(shown_lines(ended));
                 lines.extend(ended_details(ended, self.options.output_root.as_deref(), self.style()));
                 self.print(&lines);
             }

@@ -1,6 +1,6 @@
 use super::plans::{plan, step, text};
-use super::script::{Script, bad_run, good_run, good_run_of, partial_cleanup};
-use crate::domain::{Action, FileText, Notice, Outcome, Plan, SkipReason};
+use super::script::{Script, bad_run, good_run, good_run_of, partial_cleanup, verdict};
+use crate::domain::{Action, FileText, Notice, Outcome, Plan, SkipReason, Verdict};
 use crate::report::{PlainOptions, PlainReporter, Reporter, Style, Verbosity};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -75,6 +75,30 @@ fn what_a_write_changes_in_a_text_is_shown_once() {
     assert!(!normal.contains("same") && !normal.contains("+++"), "{normal}");
     let verbose = shown(&notices, verbose(Verbosity::Verbose));
     assert_eq!(verbose.matches("+new").count(), 1, "{verbose}");
+}
+
+#[test]
+fn who_answered_how_often_is_shown_as_bars() {
+    let look = step(("task1", "Task 1"), "refresh", "node-0", "Refresh", Action::Wait);
+    let mut script = Script::new(Plan {
+        steps: vec![look],
+        ..plan()
+    });
+    script.start("refresh", "node-0");
+    let counts = [("a1b2", 8), ("c3\x1b[31md4", 4), ("e5f6", 0)];
+    let counts = counts.map(|(server, count)| (server.to_owned(), count));
+    let spread = Verdict {
+        counts: counts.into(),
+        ..verdict(true, "spread", "is spread")
+    };
+    script.judge("refresh", "node-0", 0, Some(spread));
+    script.pass("refresh", "node-0", 20);
+    let shown = shown(&script.finish(), PlainOptions::default());
+    assert!(shown.contains(&format!("│ a1b2 {} 8\n", "━".repeat(16))), "{shown}");
+    assert!(
+        shown.contains(&format!("d4 {} 4\n", "━".repeat(8))) && !shown.contains('\x1b'),
+        "{shown}"
+    );
 }
 
 #[test]
