@@ -75,9 +75,6 @@ fn served(inspected: &Value, machine: &Machine, data: InterlockData) -> Result<T
     if hosts.is_empty() {
         return Err(NotServed::NoName);
     }
-    if data.is_tcp {
-        return Err(NotServed::Because("its mode is tcp, and only http is here"));
-    }
     let address = address(inspected, machine, data.port).map_err(NotServed::Because)?;
     Ok(Target {
         id: inspected["Id"].as_str().unwrap_or_default().to_owned(),

@@ -23,8 +23,6 @@ pub(super) struct InterlockData {
     /// In milliseconds.
     pub(super) check_interval: Option<u64>,
     pub(super) wishes: Wishes,
-    /// Whether it wants plain TCP on a port of its own.
-    pub(super) is_tcp: bool,
 }
 
 /// What only HAProxy can tell the sense of.
@@ -71,10 +69,11 @@ impl InterlockData {
             "check_interval" => self.check_interval = number(value, &INTERVALS)?,
             "balance_algorithm" => self.wishes.balance_algorithm = words(value)?,
             "backend_options" => self.wishes.backend_options = list(value, option)?.into_iter().flatten().collect(),
-            "mode" => self.is_tcp = value == "tcp",
+            "mode" if value == "http" => {}
             // They change nothing where they are false or empty, and what they ask for is not here.
             _ if [Value::from(false), Value::from(0), Value::from("")].contains(value) => {}
             "ssl_only" | "ssl_backend" | "ssl_backend_tls_verify" => return Err("there is no TLS here".to_owned()),
+            "mode" => return Err("only http is here".to_owned()),
             "warm" => return Err("containers are asked for nothing before they serve".to_owned()),
             _ => return Err("there is no such key".to_owned()),
         }
@@ -160,7 +159,7 @@ mod tests {
         assert_eq!(data.wishes.check, Words::parse("httpchk GET /").ok());
         assert_eq!(data.wishes.balance_algorithm, Words::parse("leastconn").ok());
         assert_eq!(data.wishes.backend_options.len(), 2);
-        assert!(!data.is_tcp && data.domain.is_none());
+        assert_eq!(data.domain, None);
     }
 
     #[rstest]
@@ -176,6 +175,7 @@ mod tests {
     #[case(r#"{"backend_options":"forceclose"}"#, "it is no list")]
     #[case(r#"{"ssl_only":true}"#, "no TLS")]
     #[case(r#"{"more":true}"#, "more is left out: there is no such key")]
+    #[case(r#"{"mode":"tcp"}"#, "mode is left out: only http is here")]
     #[case(r#"{"check":"external-check"}"#, "no programs")]
     #[case(r#"{"backend_options":["http-no-delay"," transparent "]}"#, "option transparent")]
     fn what_cannot_be_done_is_named(#[case] text: &str, #[case] words: &str) {
