@@ -172,8 +172,13 @@ pub(crate) fn cleanup_lines(cleanup: &CleanupTally, style: Style) -> Vec<Line> {
     if !cleanup.ours.is_empty() || !cleanup.failed.is_empty() || hosts_left.clone().count() > 0 {
         lines.push(Line::default());
         lines.push(Line::of(Ink::Bad, "  Left of the lab:"));
+        // Several steps may owe the same, for the same reason.
+        let mut told = BTreeSet::new();
         for (node, undo, reason) in &cleanup.failed {
-            lines.extend(item(node.as_str(), &format!("could not {undo}: {reason}"), style));
+            let text = format!("could not {undo}: {reason}");
+            if told.insert((node, text.clone())) {
+                lines.extend(item(node.as_str(), &text, style));
+            }
         }
         for (node, difference) in &cleanup.ours {
             lines.extend(item(node.as_str(), &difference.to_string(), style));

@@ -3,7 +3,7 @@
 //! `LABCTL_SWEEP` is a seed, 1 by default, that chooses five steps from all over the lab, or `all` for every step, or the names of
 //! steps with blanks between them. `scripts/soak --sweep` does them all.
 
-use crate::harness::{Bench, bench};
+use crate::harness::{Bench, Running, bench};
 use crate::soak::Dice;
 use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,6 +14,9 @@ const CHOSEN: usize = 5;
 
 /// How long after a step's start it is killed at the latest, in milliseconds: at once, or in the middle of its command.
 const LATEST: u64 = 800;
+
+/// How long a run may take to get to a step.
+const WHOLE_RUN: Duration = Duration::from_secs(900);
 
 /// Returns the steps of lab2 that do something, in the order of its plan.
 fn steps(bench: &Bench) -> Vec<String> {
@@ -56,7 +59,7 @@ fn asked_for(all: &[String]) -> (Vec<String>, Dice) {
 
 /// Kills a run in `step` and has everything taken back.
 fn kill_and_clean_up(bench: &Bench, step: &str, after: Duration) {
-    let mut run = bench.start_json(&["run", "lab2"]);
+    let mut run = Running::spawn(bench.command(&["run", "lab2", "--json"]), WHOLE_RUN);
     // A step that holds already is not begun.
     run.wait_for_event(&format!("{step} begins"), |event| {
         event.is("step_started", step) || event.is("step_finished", step)
@@ -86,7 +89,7 @@ fn sweep_kills_in_steps_of_the_whole_lab() {
     }
     assert!(
         failed.is_empty(),
-        "not taken back after a kill in: {}; LABCTL_SWEEP='{0}' does these again",
+        "something is wrong with a kill in: {}; LABCTL_SWEEP='{0}' does these again",
         failed.join(" ")
     );
 }
