@@ -3,12 +3,15 @@
 mod cleanup;
 mod images;
 mod playground;
+mod report;
 
 use cleanup::CLEANUP_EXAMPLES;
 pub use cleanup::{Cleanup, Scope};
 use images::IMAGES_EXAMPLES;
 pub use images::Images;
 pub use playground::{NodeInit, Playground, Suite};
+use report::{REPORT_EXAMPLES, TRANSCRIPT_EXAMPLES};
+pub use report::{Report, Transcript};
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -218,6 +221,12 @@ pub enum Verb {
     Plan(Run),
     /// Shows what is done, and what is owed on which node.
     Status,
+    /// Makes the report of a run again, as one HTML file, and prints where it is.
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(Report),
+    /// Prints a run in the shape of the tutorial, as Markdown with commands and outputs.
+    #[command(after_help = TRANSCRIPT_EXAMPLES)]
+    Transcript(Transcript),
     /// Lists the labs there are.
     List,
     /// Shows a lab: its tasks, steps and variables.

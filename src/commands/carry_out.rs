@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::interrupts::Interrupts;
 use super::junit::JunitFile;
+use super::report_files::ReportFiles;
 use super::session::{Amount, Session};
 use super::watching::Watching;
 use crate::domain::{Notice, Plan, Verb};
@@ -40,19 +41,49 @@ pub(super) async fn carry_out_and_show(
     run: Run,
     journal: &mut dyn EventWriter,
 ) -> Result<Carried, Failure> {
-    carry_out_and_report(session, plan, run, journal, None).await
+    carry_out_and_report(session, plan, run, journal, Results::default()).await
 }
 
-/// Carries `plan` out, shows it, and writes the `junit` file where there is one.
+/// The files that results go to.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Results<'a> {
+    /// The file of `--junit`.
+    pub(super) junit: Option<&'a JunitFile>,
+    /// The report in the instance's directory.
+    pub(super) report: Option<&'a ReportFiles>,
+}
+
+impl Results<'_> {
+    /// Returns where the report of a run is that was left.
+    fn report_so_far(&self) -> String {
+        let written = self.report.and_then(|report| report.written().ok());
+        written.map_or_else(String::new, |paths| {
+            format!("\nThe report so far: {}", paths.html.display())
+        })
+    }
+
+    /// Says why the report is not there. That it is not changes nothing of how the run came out.
+    fn complain(&self, session: &Session) {
+        if let Some(Err(reason)) = self.report.map(ReportFiles::written) {
+            session.tell(&format!(
+                "The report could not be written: {reason}. `labctl report` makes it again."
+            ));
+        }
+    }
+}
+
+/// Carries `plan` out, shows it, and writes what there is of `results`.
 pub(super) async fn carry_out_and_report(
     session: &Session,
     plan: &Plan,
     run: Run,
     journal: &mut dyn EventWriter,
-    junit: Option<&JunitFile>,
+    results: Results<'_>,
 ) -> Result<Carried, Failure> {
-    let mut reporters = vec![reporter(session, &run.directory)];
-    reporters.extend(junit.map(JunitFile::reporter));
+    // The report is there before anybody reads where it is.
+    let mut reporters: Vec<Box<dyn Reporter>> = results.report.map(ReportFiles::reporter).into_iter().collect();
+    reporters.push(reporter(session, &run.directory));
+    reporters.extend(results.junit.map(JunitFile::reporter));
     let stop = run.stop.clone();
     let (sender, notices) = notice_channel();
     let teller = sender.clone();
@@ -69,7 +100,7 @@ pub(super) async fn carry_out_and_report(
     let Some(ended) = ended else {
         watching.leave().await;
         if plan.verb != Verb::Verify {
-            tell_beside(session, LEFT);
+            tell_beside(session, format!("{LEFT}{}", results.report_so_far()));
         }
         return Ok(Carried::Left);
     };
@@ -81,7 +112,8 @@ pub(super) async fn carry_out_and_report(
     interrupts.engine_answers(false);
     match ended {
         Ok(summary) => {
-            junit.map_or(Ok(()), JunitFile::written)?;
+            results.complain(session);
+            results.junit.map_or(Ok(()), JunitFile::written)?;
             Ok(Carried::Ended(Box::new(summary)))
         }
         Err(RunError::Journal(error)) => Err(Failure::new(
@@ -103,7 +135,7 @@ async fn interrupted_twice(
     stop.cancel();
     // Reporters own the terminal; standard output is not theirs to use with `--json`.
     if session.common.json {
-        tell_beside(session, STOPPING);
+        tell_beside(session, STOPPING.to_owned());
     } else {
         teller.send(Notice::Told {
             text: STOPPING.to_owned(),
@@ -113,9 +145,9 @@ async fn interrupted_twice(
 }
 
 /// Says `text` on standard error without waiting for anybody to read it.
-fn tell_beside(session: &Session, text: &'static str) {
+fn tell_beside(session: &Session, text: String) {
     let session = session.clone();
-    drop(tokio::task::spawn_blocking(move || session.tell(text)));
+    drop(tokio::task::spawn_blocking(move || session.tell(&text)));
 }
 
 fn reporter(session: &Session, directory: &Path) -> Box<dyn Reporter> {

@@ -131,6 +131,7 @@ async fn take_back(
         images: Arc::<BinaryImages>::default(),
         keeps_records: !recovered.unknown.is_empty(),
         keep_going: true,
+        report: None,
         stop: CancellationToken::new(),
     };
     let carried = carry_out_and_show(session, &plan, engine, journal.as_mut()).await?;

@@ -140,6 +140,7 @@ pub(super) async fn clear(session: &Session, inventory: &Inventory) -> Result<Ex
         images: Arc::<BinaryImages>::default(),
         keeps_records: false,
         keep_going: true,
+        report: None,
         stop: CancellationToken::new(),
     };
     let carried = carry_out_and_show(session, &plan, run, &mut journal).await?;

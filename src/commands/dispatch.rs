@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::session::Session;
-use super::{cleanup, inventory, listing, own_images, playground, run, ssh, status, verify};
+use super::{cleanup, inventory, listing, own_images, playground, report, run, ssh, status, verify};
 use crate::cli::{self, Cli, Verb};
 use crate::exit::Exit;
 use crate::services;
@@ -36,6 +36,8 @@ async fn carry_out_verb(session: &Session, verb: &Verb) -> Result<Exit, Failure>
         Verb::Plan(options) => run::show_plan(session, options).await,
         Verb::Verify(options) => verify::verify(session, options).await,
         Verb::Cleanup(options) => cleanup::cleanup(session, options).await,
+        Verb::Report(options) => report::report(session, options),
+        Verb::Transcript(options) => report::transcript(session, options),
         Verb::Status => status::status(session),
         Verb::List => listing::list(session),
         Verb::Show(options) => listing::show(session, options),

@@ -65,7 +65,7 @@ impl JunitFile {
 }
 
 /// Finds where `path` leads, and makes a file beside it that will take its place.
-fn usable(path: &Path) -> io::Result<(PathBuf, NamedTempFile)> {
+pub(super) fn usable(path: &Path) -> io::Result<(PathBuf, NamedTempFile)> {
     let path = match path.canonicalize() {
         Ok(there) => there,
         Err(error) if error.kind() == io::ErrorKind::NotFound => std::path::absolute(path)?,
@@ -90,7 +90,8 @@ fn usable(path: &Path) -> io::Result<(PathBuf, NamedTempFile)> {
     Ok((path, temporary))
 }
 
-fn write(mut file: NamedTempFile, path: &Path, document: &[u8]) -> io::Result<()> {
+/// Puts `document` in the place of `path`, whole or not at all.
+pub(super) fn write(mut file: NamedTempFile, path: &Path, document: &[u8]) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     file.write_all(document)?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(MODE))?;

@@ -16,6 +16,8 @@ mod opening;
 mod own_images;
 mod playground;
 mod recover;
+mod report;
+mod report_files;
 mod run;
 mod session;
 mod ssh;

@@ -1,12 +1,13 @@
 //! `run` and `plan`: from lab and inventory to a plan, and on to the nodes.
 
-use super::carry_out::{Carried, carry_out_and_report};
+use super::carry_out::{Carried, Results, carry_out_and_report};
 use super::connect::{Connections, connect};
 use super::failure::Failure;
 use super::hosts;
 use super::images::BinaryImages;
 use super::junit::JunitFile;
 use super::opening::{new_run_id, open_instance, refuse_busy_nodes};
+use super::report_files::{ReportFiles, report_place};
 use super::session::Session;
 use super::target::{self, ChosenLab};
 use super::values::values;
@@ -74,7 +75,7 @@ pub(super) async fn run(session: &Session, options: &cli::RunAndReport) -> Resul
     opened.begin(&prepared.vars)?;
     let engine = Run {
         instance: Some(id),
-        id: run,
+        id: run.clone(),
         directory: opened.instance.directory().to_owned(),
         nodes: transports
             .into_iter()
@@ -85,14 +86,20 @@ pub(super) async fn run(session: &Session, options: &cli::RunAndReport) -> Resul
         images: Arc::<BinaryImages>::default(),
         keeps_records: false,
         keep_going: options.keep_going,
+        report: Some(report_place(&opened.instance, &run)),
         stop: CancellationToken::new(),
     };
-    let carried = carry_out_and_report(session, &plan, engine, opened.journal.as_mut(), junit.as_ref()).await?;
+    let files = ReportFiles::new(opened.instance.directory(), &run);
+    let results = Results {
+        junit: junit.as_ref(),
+        report: Some(&files),
+    };
+    let carried = carry_out_and_report(session, &plan, engine, opened.journal.as_mut(), results).await?;
     let Carried::Ended(summary) = carried else {
         return Ok(Exit::Interrupted);
     };
     if !summary.state.owes_anything() {
-        opened.instance.discard()?;
+        opened.instance.close()?;
     }
     drop(opened);
     prepared.connections.close().await;

@@ -1,6 +1,6 @@
 //! `verify`: looks at what is there, changes nothing, needs no instance.
 
-use super::carry_out::{Carried, carry_out_and_report};
+use super::carry_out::{Carried, Results, carry_out_and_report};
 use super::connect::{Connections, connect, naming};
 use super::failure::Failure;
 use super::images::BinaryImages;
@@ -67,9 +67,14 @@ pub(super) async fn verify(session: &Session, options: &cli::Verify) -> Result<E
         images: Arc::<BinaryImages>::default(),
         keeps_records: false,
         keep_going: true,
+        report: None,
         stop: CancellationToken::new(),
     };
-    let carried = carry_out_and_report(session, &plan, run, &mut journal, junit.as_ref()).await?;
+    let results = Results {
+        junit: junit.as_ref(),
+        report: None,
+    };
+    let carried = carry_out_and_report(session, &plan, run, &mut journal, results).await?;
     connections.close().await;
     Ok(match carried {
         Carried::Ended(summary) => exit_of(&summary),

@@ -3,11 +3,12 @@
 //! Contract: the first event of a run is [`EventKind::RunStarted`], the last exactly one of [`EventKind::RunFinished`]
 //! and [`EventKind::RunAborted`]; both of these are terminal. Indexes grow by one within an instance's journal. Between
 //! a step's `StepStarted` and its `StepFinished` stand only its own checks and captures, among those of other steps that
-//! overlap with it. A verify tells its [`EventKind::CausesFound`] just before its end. No event has text made for the screen.
+//! overlap with it. A verify tells its [`EventKind::CausesFound`] just before its end, a run that is reported what the
+//! nodes had, and where its report goes. No event has text made for the screen.
 
 use super::{
-    Baseline, Difference, Finding, HostLine, HostsFault, NodeName, Outcome, Plan, Removable, RunId, Silent, StepKey,
-    Stream, Undo, Verb, Verdict,
+    Baseline, Difference, Finding, HostLine, HostsFault, NodeName, NodeSeen, Outcome, Plan, Removable, RunId, Silent,
+    StepKey, Stream, Undo, Verb, Verdict,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -156,6 +157,16 @@ pub enum EventKind {
         /// What is wrong, in the plan's order.
         findings: Vec<Finding>,
     },
+    /// What the nodes had when the run came to its end; once, just before it.
+    ClusterSeen {
+        /// The nodes, by name.
+        nodes: Vec<NodeSeen>,
+    },
+    /// Where the report of the run is when the run has ended; once, just before its end.
+    ReportNamed {
+        /// The HTML file; what programs read is beside it.
+        html: String,
+    },
     /// The run came to its end.
     RunFinished {
         /// What it was for.
@@ -187,6 +198,17 @@ pub struct OutputRecord {
     pub cut: u64,
     /// SHA-256 of the file, in hex.
     pub sha256: String,
+}
+
+/// The beginning and the end of a step's output.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Excerpt {
+    /// Its first bytes.
+    pub head: Vec<u8>,
+    /// Its last bytes, where not all of it is in `head`.
+    pub tail: Vec<u8>,
+    /// How many bytes stand between both.
+    pub left_out: u64,
 }
 
 /// How many steps ended how.

@@ -4,6 +4,7 @@ mod action;
 mod baseline;
 mod check;
 mod clearing;
+mod cluster;
 mod control_sequences;
 mod diagnostic;
 mod engine_files;
@@ -35,6 +36,7 @@ pub use check::{
     Verdict,
 };
 pub use clearing::Removable;
+pub use cluster::{ContainerPlace, NodeSeen};
 pub use control_sequences::without_control_sequences;
 pub use diagnostic::{Diagnostic, Diagnostics, SourceText};
 pub use engine_files::{
@@ -42,7 +44,7 @@ pub use engine_files::{
     restore_defaults,
 };
 pub use engine_settings::{EngineOptionSet, EngineSettings, is_plain_option, labels_in};
-pub use event::{Counts, Event, EventKind, OutputRecord};
+pub use event::{Counts, Event, EventKind, Excerpt, OutputRecord};
 pub use exec::Command;
 pub use facts::{
     ComposeFacts, ComposeFlavour, EngineOptions, Facts, InitSystem, LoginFacts, OptionsSource, OsFacts, ToolFacts,

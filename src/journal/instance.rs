@@ -11,6 +11,12 @@ use std::path::{Path, PathBuf};
 /// The version of the files in an instance's directory.
 pub const JOURNAL_VERSION: u32 = 1;
 
+/// The directory beside `instances` that closed ones are moved to.
+pub(super) const CLOSED: &str = "closed";
+
+/// The directory of an instance that its reports are in.
+pub const REPORTS: &str = "report";
+
 /// Why an instance's files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -161,17 +167,53 @@ impl Instance {
         Ok(Box::new(JournalWriter::open(&self.journal_path(), run, lock)?))
     }
 
+    /// Returns where its directory is when it is closed; itself where it is closed already.
+    pub fn closed_directory(&self) -> PathBuf {
+        let instances = self.directory.parent().unwrap_or(Path::new(""));
+        if instances.ends_with(CLOSED) {
+            return self.directory.clone();
+        }
+        // The same id may be opened again, where the nodes tell of it; not at the same moment.
+        let name = format!("{}-{}", self.record.id, self.record.opened.as_second());
+        instances.with_file_name(CLOSED).join(name)
+    }
+
     /// Closes an instance that leaves nothing: its directory moves to `closed/`, so that reports stay readable.
     /// The lock must be held, and may be: it moves along.
     pub fn close(&self) -> Result<(), JournalError> {
-        let Some(instances) = self.directory.parent() else {
-            return Ok(());
-        };
-        let closed = instances.with_file_name("closed");
-        super::store::create_private(&closed)?;
-        let name = format!("{}-{}", self.record.id, Timestamp::now().as_second());
-        fs_err::rename(&self.directory, closed.join(name))?;
+        let closed = self.closed_directory();
+        if let Some(above) = closed.parent() {
+            super::store::create_private(above)?;
+        }
+        fs_err::rename(&self.directory, closed)?;
         Ok(())
+    }
+
+    /// Writes `content` to the file `name` of its reports, whole or not at all, and returns where that is.
+    pub fn write_report(&self, name: &str, content: &[u8]) -> Result<PathBuf, JournalError> {
+        let directory = self.directory.join(REPORTS);
+        super::store::create_private(&directory)?;
+        let path = directory.join(name);
+        super::store::write_whole(&path, content)?;
+        Ok(path)
+    }
+
+    /// Says whether it has a machine in common with `inventory`.
+    pub fn is_on(&self, inventory: &Inventory) -> bool {
+        let ours = &self.record.inventory.nodes;
+        ours.iter().any(|node| {
+            inventory
+                .nodes
+                .iter()
+                .any(|other| super::store::may_be_one(node, other))
+        })
+    }
+
+    /// Returns when something was last written to its journal.
+    pub(super) fn last_written(&self) -> Option<std::time::SystemTime> {
+        fs_err::metadata(self.journal_path())
+            .and_then(|file| file.modified())
+            .ok()
     }
 
     /// Removes an instance that never changed anything.

@@ -10,8 +10,8 @@ mod output;
 mod store;
 mod writer;
 
-pub use instance::{Instance, InstanceRecord, JOURNAL_VERSION, JournalError};
+pub use instance::{Instance, InstanceRecord, JOURNAL_VERSION, JournalError, REPORTS};
 pub use lock::{InstanceLock, LockHolder};
-pub use output::{OUTPUT_CAP, OutputFile};
+pub use output::{OUTPUT_CAP, OutputFile, read_excerpt};
 pub use store::Store;
 pub use writer::{EventWriter, JournalWriter, MemoryJournal};

@@ -1,5 +1,6 @@
 //! The state directory: where instances live and how they are found.
 
+use super::instance::CLOSED;
 use super::{Instance, JournalError};
 use crate::domain::{InstanceId, Inventory, Node};
 use std::fs::DirBuilder;
@@ -36,33 +37,46 @@ impl Store {
 
     /// Returns the open instances, oldest first.
     pub fn open_instances(&self) -> Result<Vec<Instance>, JournalError> {
-        let instances = self.root.join("instances");
-        let entries = match fs_err::read_dir(&instances) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error.into()),
-        };
-        let mut found = Vec::new();
-        for entry in entries {
-            let directory = entry?.path();
-            // A directory without its record is one that a crash left before anything was touched.
-            if directory.join("instance.json").exists() {
-                found.push(Instance::open(directory)?);
-            }
-        }
+        let mut found = self.instances_in("instances")?.collect::<Result<Vec<_>, _>>()?;
         found.sort_by_key(|instance| instance.record().opened);
         Ok(found)
     }
 
+    /// Returns the closed instances, the one that something was done in last first. One that cannot be read any more is left
+    /// out: nothing is owed in it.
+    pub fn closed_instances(&self) -> Result<Vec<Instance>, JournalError> {
+        let mut found: Vec<Instance> = self.instances_in(CLOSED)?.flatten().collect();
+        found.sort_by_key(|instance| std::cmp::Reverse(instance.last_written()));
+        Ok(found)
+    }
+
+    fn instances_in(
+        &self,
+        name: &str,
+    ) -> Result<impl Iterator<Item = Result<Instance, JournalError>> + use<>, JournalError> {
+        let entries = match fs_err::read_dir(self.root.join(name)) {
+            Ok(entries) => Some(entries),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error.into()),
+        };
+        let opened = |entry: io::Result<fs_err::DirEntry>| {
+            let directory = match entry {
+                Ok(entry) => entry.path(),
+                Err(error) => return Some(Err(error.into())),
+            };
+            // A directory without its record is one that a crash left before anything was touched.
+            directory
+                .join("instance.json")
+                .exists()
+                .then(|| Instance::open(directory))
+        };
+        Ok(entries.into_iter().flatten().filter_map(opened))
+    }
+
     /// Returns the open instances that have a machine in common with `inventory`, oldest first.
     pub fn instances_on(&self, inventory: &Inventory) -> Result<Vec<Instance>, JournalError> {
-        let shares = |instance: &Instance| {
-            let ours = &instance.record().inventory.nodes;
-            ours.iter()
-                .any(|node| inventory.nodes.iter().any(|other| may_be_one(node, other)))
-        };
         let mut instances = self.open_instances()?;
-        instances.retain(shares);
+        instances.retain(|instance| instance.is_on(inventory));
         Ok(instances)
     }
 
@@ -73,7 +87,7 @@ impl Store {
 }
 
 /// Says whether two nodes may be one machine: it goes by a name and an address, and its public one changes.
-fn may_be_one(node: &Node, other: &Node) -> bool {
+pub(super) fn may_be_one(node: &Node, other: &Node) -> bool {
     let places = |node: &Node| [node.address.to_lowercase(), node.private_ip.to_lowercase()];
     let others = places(other);
     node.login.port.unwrap_or(22) == other.login.port.unwrap_or(22)

@@ -1,7 +1,7 @@
 //! What stands at the end of a run: the table, the totals, what is left, and what to do next.
 
 use super::layout::{counted, duration_for_people};
-use super::line::{Line, paragraph};
+use super::line::{Line, labelled, paragraph};
 use super::story::{End, Story};
 use super::style::{Ink, Style};
 use super::table::{Cell, Table, cell};
@@ -24,6 +24,7 @@ pub(crate) fn closing_lines(story: &Story, style: Style) -> Vec<Line> {
     lines.extend(brief_closing_lines(story, style));
     lines.extend(links(story, style));
     lines.extend(hosts(story, style));
+    lines.extend(report_lines(story, style));
     lines.extend(next_lines(story, style));
     lines
 }
@@ -301,6 +302,12 @@ fn links(story: &Story, style: Style) -> Vec<Line> {
         lines.extend(paragraph(INDENT, Ink::Accent, &text, style));
     }
     lines
+}
+
+/// Returns where the whole run can be read.
+fn report_lines(story: &Story, style: Style) -> Vec<Line> {
+    let place = story.report.as_deref();
+    place.map_or_else(Vec::new, |html| labelled(INDENT, "Report", html, style))
 }
 
 /// Returns what a person may want to type next.

@@ -4,7 +4,7 @@ use super::Reporter;
 use super::outcome::{complaint, remark};
 use super::sanitise::{sanitised, sanitised_line};
 use super::story::{Ended, Happening, Story};
-use crate::domain::{Cause, Finding, Notice, Outcome, PlannedStep, SkipReason, StepKey, TaskId};
+use crate::domain::{Cause, Event, Finding, Notice, Outcome, PlannedStep, SkipReason, StepKey, TaskId};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,6 +17,15 @@ pub struct JunitReporter {
     write: Option<Writer>,
     story: Story,
     ended: BTreeMap<StepKey, Ended>,
+}
+
+/// Returns the document of a run's `events`, as they are in its journal.
+pub fn junit_document<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<u8> {
+    let mut reporter = JunitReporter::new(|_| ());
+    for event in events {
+        reporter.notice(&Notice::Event(event.clone()));
+    }
+    reporter.document()
 }
 
 impl JunitReporter {

@@ -27,6 +27,8 @@ pub(crate) struct Story {
     /// The first step that did not pass.
     pub(crate) first_failed: Option<Arc<PlannedStep>>,
     pub(crate) began: Option<(Timestamp, Instant)>,
+    /// Where its report is.
+    pub(crate) report: Option<String>,
     pub(crate) end: Option<End>,
 }
 
@@ -201,10 +203,15 @@ impl Story {
                 self.cleanup.host_lines.push((line.clone(), failed.clone()));
                 None
             }
+            EventKind::ReportNamed { html } => {
+                self.report = Some(html.clone());
+                None
+            }
             EventKind::HostLineOwed { .. }
             | EventKind::BaselineTaken { .. }
             | EventKind::OwedElsewhere { .. }
-            | EventKind::ValueCaptured { .. } => None,
+            | EventKind::ValueCaptured { .. }
+            | EventKind::ClusterSeen { .. } => None,
         }
     }
 

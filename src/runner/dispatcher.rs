@@ -3,6 +3,7 @@
 use super::baseline::touched_paths;
 use super::executor::execute;
 use super::hosts;
+use super::last_look::last_look;
 use super::notices::NoticeSender;
 use super::reports::{JournalLost, Report, Reports};
 use super::shared::{Run, Shared};
@@ -300,8 +301,22 @@ impl Dispatcher<'_> {
         let _ = tokio::time::timeout(FAREWELL, all_ended).await;
     }
 
+    /// Tells what a report needs that no step told: what the nodes have now, and where it goes.
+    async fn prepare_report(&mut self) -> Result<(), RunError> {
+        let Some(place) = self.shared.report.clone() else {
+            return Ok(());
+        };
+        let nodes = last_look(&self.shared, &self.lost).await;
+        self.write(EventKind::ClusterSeen { nodes }).await?;
+        let changed = self.shared.state().owes_anything();
+        let html = if changed { place.kept } else { place.closed };
+        let html = html.display().to_string();
+        self.write(EventKind::ReportNamed { html }).await
+    }
+
     async fn finish(mut self, took: Duration) -> Result<RunSummary, RunError> {
         let stopped = self.shared.stop.is_cancelled();
+        self.prepare_report().await?;
         let last = if stopped {
             EventKind::RunAborted {
                 reason: "interrupted".to_owned(),

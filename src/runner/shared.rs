@@ -40,8 +40,19 @@ pub struct Run {
     pub keeps_records: bool,
     /// Whether steps that do not depend on a failed one are still begun.
     pub keep_going: bool,
+    /// Where its report goes; `None` where none is made.
+    pub report: Option<ReportPlace>,
     /// Fires when the user wants to stop.
     pub stop: CancellationToken,
+}
+
+/// Where the report of a run is found when the run has ended.
+#[derive(Debug, Clone)]
+pub struct ReportPlace {
+    /// Where something was changed on a node.
+    pub kept: PathBuf,
+    /// Where nothing was, and the instance is closed again.
+    pub closed: PathBuf,
 }
 
 /// The same, as executors see it.
@@ -52,6 +63,7 @@ pub(super) struct Shared {
     pub(super) nodes: BTreeMap<NodeName, NodeAccess>,
     pub(super) images: Arc<dyn StandInImages>,
     pub(super) keeps_records: bool,
+    pub(super) report: Option<ReportPlace>,
     pub(super) stop: CancellationToken,
     pub(super) reports: Reports,
     /// The paths that the plan touches on each node, for the baseline.
@@ -75,6 +87,7 @@ impl Shared {
             nodes: run.nodes,
             images: run.images,
             keeps_records: run.keeps_records,
+            report: run.report,
             stop: run.stop,
             reports,
             paths,

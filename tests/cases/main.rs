@@ -27,6 +27,7 @@ mod ownership;
 mod picture;
 mod provide;
 mod random;
+mod report;
 mod selection;
 mod stage;
 mod superseded;

@@ -5,7 +5,7 @@ use super::machine::Machine;
 use labctl::domain::{Event, EventKind, InstanceId, Inventory, Notice, Outcome, Plan, RunId, State, Values, Verb};
 use labctl::journal::{EventWriter, Instance, InstanceRecord, JOURNAL_VERSION};
 use labctl::planner::plan_cleanup;
-use labctl::runner::{NodeAccess, Run, RunError, RunSummary, StandInImages, carry_out, notice_channel};
+use labctl::runner::{NodeAccess, ReportPlace, Run, RunError, RunSummary, StandInImages, carry_out, notice_channel};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -75,6 +75,7 @@ pub struct Stage {
     pub unreachable: Vec<String>,
     pub values: Values,
     pub keep_going: bool,
+    pub report: Option<ReportPlace>,
     pub stop: CancellationToken,
     runs: AtomicU32,
     _clock: Clock,
@@ -94,6 +95,7 @@ impl Stage {
             unreachable: Vec::new(),
             values: Values::default(),
             keep_going: false,
+            report: None,
             stop: CancellationToken::new(),
             runs: AtomicU32::new(0),
             _clock: Clock::hasten(),
@@ -187,6 +189,7 @@ impl Stage {
             images: Arc::new(Archives),
             keeps_records: false,
             keep_going: self.keep_going,
+            report: self.report.clone(),
             // A run that lost its journal cancels what it was given; the next one must not find it cancelled.
             stop: self.stop.child_token(),
         }

@@ -10,6 +10,8 @@ use rstest::rstest;
 #[case("help_verify", &["verify", "--help"])]
 #[case("help_cleanup", &["cleanup", "--help"])]
 #[case("help_plan", &["plan", "--help"])]
+#[case("help_report", &["report", "--help"])]
+#[case("help_transcript", &["transcript", "--help"])]
 #[case("help_status", &["status", "--help"])]
 #[case("help_list", &["list", "--help"])]
 #[case("help_show", &["show", "--help"])]

@@ -16,7 +16,7 @@ fn inventory(bench: &Bench) -> Inventory {
 }
 
 /// Opens an instance of lab2 on the machines of the inventory `closed`.
-fn open(bench: &Bench, id: &str) -> Instance {
+pub fn open(bench: &Bench, id: &str) -> Instance {
     let id = InstanceId::new(id).unwrap();
     let record = InstanceRecord {
         format: JOURNAL_VERSION,

@@ -20,6 +20,7 @@ mod junit;
 mod listings;
 mod nodes;
 mod output;
+mod report;
 
 /// Compares a text with its snapshot, which bears the name of the test.
 macro_rules! assert_says {

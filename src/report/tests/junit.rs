@@ -23,7 +23,7 @@ fn document(notices: &[Notice]) -> String {
 }
 
 /// Counts the elements called `name`; fails where the document is not well formed, or has what XML 1.0 forbids.
-fn count(document: &str, name: &str) -> usize {
+pub(super) fn count(document: &str, name: &str) -> usize {
     let is_allowed =
         |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
     assert!(document.chars().all(is_allowed), "{document:?}");

@@ -1,5 +1,6 @@
 //! Every reporter and listing, shown a scripted run and compared with what it should look like.
 
+mod html;
 mod json;
 mod junit;
 mod listings;
@@ -8,4 +9,5 @@ mod plans;
 mod screen;
 mod script;
 mod terminal;
+mod transcript;
 mod verify;

@@ -104,7 +104,7 @@ impl Script {
         self.end_with(key(step, on), outcome, millis, Vec::new());
     }
 
-    fn end_with(&mut self, step: StepKey, outcome: Outcome, millis: u64, output: Vec<OutputRecord>) {
+    pub(super) fn end_with(&mut self, step: StepKey, outcome: Outcome, millis: u64, output: Vec<OutputRecord>) {
         self.pass_time(millis);
         self.counts.count(&outcome);
         let took = Duration::from_millis(millis);
