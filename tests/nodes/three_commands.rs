@@ -115,9 +115,10 @@ impl<'a> Cloud<'a> {
     /// People are told where they reach DockChat, and do; the nodes use the addresses that only they know.
     fn assert_addresses(&self, run: &Ended) {
         let [node_0, staging, production] = [0, 1, 2].map(|index| &self.bench.nodes[index]);
-        for node in [staging, production] {
-            run.assert_says(&[&format!("http://{}:5000/", node.address)]);
-            let page = page(&node.address, 5000);
+        run.assert_says(&[&format!("http://{}:5000/", staging.address)]);
+        run.assert_says(&[&format!("http://{}/", production.address)]);
+        for (node, port, host) in [(staging, 5000, "staging"), (production, 80, "dockchat.com")] {
+            let page = page(&node.address, port, host);
             assert!(
                 page.contains("DockChat served from Container ID"),
                 "{}: {page}",
@@ -145,7 +146,7 @@ impl<'a> Cloud<'a> {
             self.labctl(&["verify", task]);
             verified += 1;
         }
-        assert!(verified >= 3, "the lab has only {verified} tasks");
+        assert!(verified >= 4, "the lab has only {verified} tasks");
     }
 
     /// A run where all holds does less, says so, takes half the time of `first` at most, and leaves the nodes as they were.
@@ -182,11 +183,28 @@ impl<'a> Cloud<'a> {
     }
 }
 
-/// Returns what an HTTP server answers.
-fn page(address: &str, port: u16) -> String {
+/// Says whether others want more of this machine's processors than there are.
+fn others_are_busy() -> bool {
+    let load = fs::read_to_string("/proc/loadavg").unwrap();
+    let load: f64 = load.split(' ').next().unwrap().parse().unwrap();
+    let processors = std::thread::available_parallelism().unwrap().get();
+    load > 2.0 * f64::from(u32::try_from(processors).unwrap())
+}
+
+/// Fails where the first run `took` too long. On a machine that others keep busy that says nothing; in CI nobody else is there.
+fn judge_first_run(took: Duration, others_were_busy: bool) {
+    if others_were_busy && std::env::var("CI").as_deref() != Ok("true") {
+        eprintln!("left out: others keep this machine busy, so how long the first run took is not judged");
+        return;
+    }
+    assert!(took <= FIRST_RUN, "the first run took {took:?}");
+}
+
+/// Returns what an HTTP server answers who asks for `host`.
+fn page(address: &str, port: u16, host: &str) -> String {
     let mut server = TcpStream::connect((address, port)).unwrap();
     server.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    write!(server, "GET / HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
+    write!(server, "GET / HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
     let mut answer = Vec::new();
     server.read_to_end(&mut answer).unwrap();
     String::from_utf8_lossy(&answer).into_owned()
@@ -197,6 +215,7 @@ fn the_commands_of_the_readme_run_the_lab_on_fresh_nodes_and_leave_them_as_they_
     let Some(playground) = OwnPlayground::up() else { return };
     let bench = playground.bench();
     let cloud = Cloud::new(&playground, &bench);
+    let others_were_busy = others_are_busy();
     let (mut runs, mut cleanups) = (0, 0);
     for words in commands() {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -208,7 +227,7 @@ fn the_commands_of_the_readme_run_the_lab_on_fresh_nodes_and_leave_them_as_they_
                 eprintln!("labctl {}: {:.0} s", words.join(" "), took.as_secs_f32());
                 cloud.assert_addresses(&ended);
                 if runs == 0 {
-                    assert!(took <= FIRST_RUN, "the first run took {took:?}");
+                    judge_first_run(took, others_were_busy);
                     cloud.verify_each_task();
                     cloud.run_where_all_holds(took);
                 }
