@@ -70,7 +70,7 @@ impl ByHand<'_> {
             .labctl(&[&RUN[..], &["--until", "task3"]].concat())
             .assert_exit(0);
         self.on(0, "answers");
-        self.bench.labctl(&["verify"]).assert_exit(0);
+        self.bench.labctl(&["verify", "task3"]).assert_exit(0);
         self.bench.labctl(&["cleanup"]).assert_exit(0);
         for (node, (before, now)) in self.bench.nodes.iter().zip(before.iter().zip(self.snapshots())) {
             now.without_contents()
