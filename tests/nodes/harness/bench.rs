@@ -189,6 +189,14 @@ impl Bench {
         }
     }
 
+    /// Does the same for all nodes, any of which may have been restarted by the test.
+    #[track_caller]
+    pub fn assert_same_but_engines_and_starts(&self) {
+        for ((node, before), now) in self.nodes.iter().zip(&self.before).zip(self.snapshots()) {
+            now.without_start().assert_same_as(&before.without_start(), &node.name);
+        }
+    }
+
     /// Does the same for the nodes called `names` only.
     #[track_caller]
     pub fn assert_same_on(&self, names: &[&str]) {
