@@ -1,8 +1,11 @@
 //! The first thing that is said of a run that is over.
 
-use super::chronicle::{Chronicle, RunVerdict};
+use super::chronicle::{Chronicle, RunVerdict, StepChronicle};
 use super::layout::{counted, duration_for_people};
 use super::outcome::complaint;
+
+/// How many characters of what was wanted or found fit into a sentence.
+const SHORT: usize = 100;
 
 /// What a reader should feel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,11 +40,22 @@ pub(crate) fn headline(chronicle: &Chronicle) -> Headline {
     }
 }
 
+/// Says what the first check of `step` that does not hold wanted and found, where that is short enough for a sentence.
+fn found(step: &StepChronicle) -> Option<String> {
+    let mut wrong = step.checks.iter().filter(|check| check.is_wrong());
+    let verdict = wrong.find_map(|check| check.verdict.as_ref())?;
+    let is_short = |text: &str| !text.is_empty() && !text.contains('\n') && text.chars().count() <= SHORT;
+    let told = is_short(&verdict.expected) && is_short(&verdict.actual);
+    told.then(|| format!("expected {}, found {}", verdict.expected, verdict.actual))
+}
+
 fn sentence(chronicle: &Chronicle) -> String {
     let took = duration_for_people(chronicle.took);
     let steps = counted(chronicle.planned, "step");
     let failure = chronicle.first_failure().map(|step| {
-        let why = step.outcome.as_ref().and_then(complaint).unwrap_or_default();
+        let why = found(step)
+            .or_else(|| step.outcome.as_ref().and_then(complaint))
+            .unwrap_or_default();
         format!("“{}” on {}: {why}.", step.title, step.key.node)
     });
     match chronicle.verdict {

@@ -22,6 +22,7 @@ mod kills;
 mod reach;
 #[path = "../readme/commands.rs"]
 mod readme;
+mod report;
 mod secrets;
 mod soak;
 mod stopping;

@@ -70,6 +70,14 @@ fn secrets_stand_in_nothing_that_labctl_keeps_or_shows() {
             .any(|(_, bytes)| String::from_utf8_lossy(bytes).contains("raw ")),
         "output was kept"
     );
+    assert!(
+        kept.iter()
+            .any(|(path, _)| path.extension().is_some_and(|extension| extension == "html")),
+        "the report is kept"
+    );
+    let told = bench.labctl(&["transcript"]);
+    told.assert_exit(0).assert_says(&["raw "]);
+    assert_free_of_secrets("the transcript", &told.stdout);
     for (path, bytes) in kept {
         assert_free_of_secrets(&path.display().to_string(), &bytes);
     }

@@ -215,9 +215,10 @@ impl Fold {
         step.took = *took;
         step.outcome = Some(outcome.clone());
         step.output = output.iter().cloned().map(KeptOutput::new).collect();
-        let first = step.began.unwrap_or(event.at);
-        let (from, until) = task.span.unwrap_or((first, event.at));
-        task.span = Some((from.min(first), until.max(event.at)));
+        if let Some(first) = step.began {
+            let (from, until) = task.span.unwrap_or((first, event.at));
+            task.span = Some((from.min(first), until.max(event.at)));
+        }
         let went_wrong = *outcome == Outcome::FailedCheck || outcome.could_not_run();
         if went_wrong && self.chronicle.first_failed.is_none() {
             self.chronicle.first_failed = Some(key.clone());

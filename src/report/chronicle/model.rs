@@ -190,6 +190,11 @@ impl CheckChronicle {
     pub(crate) fn holds(&self) -> bool {
         self.verdict.as_ref().is_some_and(|verdict| verdict.holds)
     }
+
+    /// Says whether it was judged and does not hold, or could not be looked at.
+    pub(crate) fn is_wrong(&self) -> bool {
+        self.judged && !self.holds()
+    }
 }
 
 fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

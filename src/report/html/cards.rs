@@ -2,8 +2,12 @@
 
 use super::super::layout::counted;
 use super::super::sanitise::sanitised_line;
+use super::bars::natural;
 use crate::domain::{ContainerPlace, NodeSeen, PortSeen};
 use serde::Serialize;
+
+/// From how many containers on a project is large.
+const LARGE: usize = 4;
 
 /// A node.
 #[derive(Debug, Serialize)]
@@ -26,6 +30,8 @@ struct Label {
 #[derive(Debug, Serialize)]
 struct Group {
     project: Option<String>,
+    /// Whether its containers are better drawn side by side.
+    is_large: bool,
     containers: Vec<Tile>,
 }
 
@@ -33,6 +39,8 @@ struct Group {
 #[derive(Debug, Serialize)]
 struct Tile {
     id: String,
+    /// The start of its name that its project tells already.
+    of_project: Option<String>,
     name: String,
     image: String,
     state: String,
@@ -81,31 +89,42 @@ fn groups(containers: &[ContainerPlace]) -> Vec<Group> {
             Some(group) => group.containers.push(tile(place)),
             None => groups.push(Group {
                 project,
+                is_large: false,
                 containers: vec![tile(place)],
             }),
         }
     }
+    for group in &mut groups {
+        group.is_large = group.project.is_some() && group.containers.len() > LARGE;
+    }
     groups
-}
-
-/// Orders names so that `web_10` comes after `web_9`.
-fn natural(name: &str) -> (String, u64) {
-    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    let number = name.get(stem.len()..).and_then(|digits| digits.parse().ok());
-    (stem.to_owned(), number.unwrap_or(0))
 }
 
 fn tile(place: &ContainerPlace) -> Tile {
     let mut ports: Vec<String> = place.ports.iter().filter_map(port).collect();
     // An engine tells the same port once for IPv4 and once for IPv6.
     ports.dedup();
+    let (of_project, name) = parted(place);
     Tile {
+        of_project: of_project.map(sanitised_line),
         id: sanitised_line(&place.id),
-        name: sanitised_line(&place.name),
+        name: sanitised_line(name),
         image: image(&place.image),
         state: sanitised_line(&place.state),
         is_running: place.is_running(),
         ports,
+    }
+}
+
+/// Parts the name of a container into what tells its project, and the rest.
+fn parted(place: &ContainerPlace) -> (Option<&str>, &str) {
+    let rest = place.project.as_deref().and_then(|project| {
+        let rest = place.name.strip_prefix(project)?;
+        rest.strip_prefix(['_', '-'])
+    });
+    match rest.filter(|rest| !rest.is_empty()) {
+        Some(rest) => (place.name.strip_suffix(rest), rest),
+        None => (None, &place.name),
     }
 }
 

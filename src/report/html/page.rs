@@ -169,7 +169,7 @@ fn task_view(task: &TaskChronicle) -> TaskView {
     TaskView {
         anchor: format!("task-{}", task.id),
         title: sanitised_line(&task.title),
-        took: duration_for_people(task.took()),
+        took: task.span.map_or_else(String::new, |_| duration_for_people(task.took())),
         summary: counted(task.steps.len(), "step"),
         tone,
         tallies: tallies(counts, false),

@@ -22,6 +22,8 @@ pub(super) struct StepView {
     took: String,
     is_open: bool,
     complaint: Option<String>,
+    /// Whether its checks say more than the complaint does.
+    is_explained: bool,
     next: Option<String>,
     prompt: Option<String>,
     typed: Vec<String>,
@@ -97,6 +99,7 @@ pub(super) fn step_view(step: &StepChronicle, prefix: &str) -> StepView {
         took: step.began.map_or_else(String::new, |_| duration_for_people(step.took)),
         is_open: step.went_wrong(),
         complaint: outcome.and_then(complaint).map(|text| sanitised_line(&text)),
+        is_explained: outcome == Some(&Outcome::FailedCheck) && step.checks.iter().any(CheckChronicle::is_wrong),
         next: next.map(|text| sanitised_line(&text)),
         prompt: command.map(|command| sanitised_line(&command.prompt(step.key.node.as_str()))),
         typed: command
@@ -144,9 +147,7 @@ fn check_view(check: &CheckChronicle) -> CheckView {
         word,
         expected: verdict.map(|verdict| shortened(&sanitised(&verdict.expected))),
         actual: verdict.map_or_else(|| word.to_owned(), |verdict| shortened(&sanitised(&verdict.actual))),
-        hint: (check.judged && !check.holds())
-            .then(|| check.hint.as_deref().map(sanitised))
-            .flatten(),
+        hint: check.is_wrong().then(|| check.hint.as_deref().map(sanitised)).flatten(),
         tried,
     }
 }

@@ -5,7 +5,7 @@ use super::plans::{check, key, node, plan, step};
 use super::script::{Script, bad_run, good_run, hostile_build_output, partial_cleanup, verdict};
 use crate::domain::{
     Action, CheckKind, ContainerPlace, Event, EventKind, Excerpt, Hole, NodeSeen, Notice, Outcome, OutputRecord, Part,
-    Plan, PortSeen, RunId, Stream, Text,
+    Plan, PortSeen, RunId, Stream, Text, Verdict,
 };
 use crate::report::{Chronicle, RunVerdict, html_report};
 use proptest::prelude::*;
@@ -247,7 +247,48 @@ fn the_cluster_is_drawn_as_it_was_seen() {
         assert!(page.contains(told), "{told} is not told");
     }
     let place = |name: &str| page.find(name).unwrap();
-    assert!(place("staging_web_9<") < place("staging_web_10<"), "9 comes before 10");
+    assert!(
+        place("staging_</span>web_9<") < place("staging_</span>web_10<"),
+        "9 comes before 10"
+    );
+}
+
+#[test]
+fn who_answered_how_often_is_drawn_as_it_was_counted() {
+    let mut script = Script::new(plan());
+    script.start("up", "node-0");
+    let counts: BTreeMap<String, u64> = [("0123456789ab", 6), ("feedfacecafe", 3), ("<i>", 1)]
+        .map(|(who, count)| (who.to_owned(), count))
+        .into();
+    let counted = Verdict {
+        counts: counts.clone(),
+        ..verdict(true, "a spread", "a spread")
+    };
+    script.judge("up", "node-0", 1, Some(counted));
+    script.end("up", "node-0", Outcome::Passed, 9);
+    script.event(seen("staging"));
+    let page = page(&script.finish());
+    let bar = regex::Regex::new(r#"width:(\d+)%"></i></span><b data-answers="([^"]*)">(\d+)</b>"#).unwrap();
+    let told: Vec<(String, u64, u64)> = bar
+        .captures_iter(&page)
+        .map(|bar| {
+            (
+                bar[2].replace("&lt;", "<").replace("&gt;", ">"),
+                bar[3].parse().unwrap(),
+                bar[1].parse().unwrap(),
+            )
+        })
+        .collect();
+    let expected = counts.iter().map(|(who, count)| (who.clone(), *count, count * 100 / 6));
+    let (mut told_by_name, mut expected): (Vec<_>, Vec<_>) = (told, expected.collect());
+    told_by_name.sort();
+    expected.sort();
+    assert_eq!(told_by_name, expected);
+    assert!(page.contains("answers, of 10"));
+    assert!(
+        page.contains("staging_web_10 <small>0123456789ab on node-1</small>"),
+        "a container is told by its name"
+    );
 }
 
 /// A run of one step whose every text is `hostile`, its output too.
