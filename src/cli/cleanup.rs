@@ -1,6 +1,5 @@
 //! What `labctl cleanup` is told.
 
-use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 
 pub(super) const CLEANUP_EXAMPLES: &str = "\
@@ -20,18 +19,12 @@ pub struct Cleanup {
     pub instance: Option<String>,
 
     /// What goes: `ours`, what the lab made, or `all`: EVERY CONTAINER AND IMAGE of the nodes, too, and DOCKER_OPTS.
-    #[arg(
-        long,
-        value_name = "SCOPE",
-        default_value = "ours",
-        hide_possible_values = true,
-        env = "LABCTL_SCOPE",
-        hide_env = true
-    )]
+    // Neither of these two is read from the environment: what somebody exported for something else is no consent.
+    #[arg(long, value_name = "SCOPE", default_value = "ours", hide_possible_values = true)]
     pub scope: Scope,
 
     /// Agrees to what `--scope all` lists, instead of being asked.
-    #[arg(long, env = "LABCTL_YES", hide_env = true, value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     pub yes: bool,
 }
 

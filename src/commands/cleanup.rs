@@ -36,21 +36,23 @@ pub(super) async fn cleanup(session: &Session, options: &cli::Cleanup) -> Result
     let all = match &inventory {
         _ if options.scope == Scope::Ours => None,
         None => return Err(no_machines()),
-        Some(inventory) if clearing::agreed(session, options, inventory, chosen.as_ref()).await? => Some(inventory),
-        Some(inventory) => {
-            session.tell(&format!(
-                "Nothing to remove: nothing is on the nodes of {}.",
-                inventory.source
-            ));
-            return Ok(Exit::Success);
-        }
+        Some(inventory) => match clearing::agreed(session, options, inventory, chosen.as_ref()).await? {
+            Some(listed) => Some((inventory, listed)),
+            None => {
+                session.tell(&format!(
+                    "Nothing to remove: nothing is on the nodes of {}.",
+                    inventory.source
+                ));
+                return Ok(Exit::Success);
+            }
+        },
     };
     if let (None, Some(inventory)) = (&chosen, &inventory) {
         chosen = adopted(session, options, inventory.clone()).await?;
     }
     match (chosen, all) {
-        (Some(instance), _) => take_back(session, &instance, named, options.scope).await,
-        (None, Some(inventory)) => clearing::clear(session, inventory).await,
+        (Some(instance), all) => take_back(session, &instance, named, all.map(|(_, listed)| listed)).await,
+        (None, Some((inventory, listed))) => clearing::clear(session, inventory, &listed).await,
         (None, None) => {
             session.tell(&nothing_open(session, named.as_ref())?);
             Ok(Exit::Success)
@@ -82,12 +84,12 @@ fn nothing_open(session: &Session, named: Option<&Inventory>) -> Result<String, 
     Ok(text)
 }
 
-/// Takes back what `instance` owes, on the machines of `named` where there is one, and the rest where `scope` says so.
+/// Takes back what `instance` owes, on the machines of `named` where there is one, and everything else on the nodes `to_clear`.
 async fn take_back(
     session: &Session,
     instance: &Instance,
     named: Option<Inventory>,
-    scope: Scope,
+    to_clear: Option<BTreeSet<NodeName>>,
 ) -> Result<Exit, Failure> {
     let record = instance.record();
     let inventory = named.unwrap_or_else(|| record.inventory.clone());
@@ -96,7 +98,7 @@ async fn take_back(
     let mut wanted: BTreeSet<NodeName> = State::of(&events).baselines.into_keys().collect();
     wanted.extend(unproven.iter().cloned());
     let wanted: Vec<NodeName> = wanted.into_iter().collect();
-    let connections = connect(&inventory, (scope == Scope::Ours).then_some(wanted.as_slice())).await?;
+    let connections = connect(&inventory, to_clear.is_none().then_some(wanted.as_slice())).await?;
     let mut recovered = Recovered::default();
     if !unproven.is_empty() {
         recovered = recover(instance, &unproven, &connections).await?;
@@ -114,13 +116,16 @@ async fn take_back(
     if !unproven.is_empty() {
         plan.host_lines.extend(hosts::marked(session, &record.id));
     }
-    if scope == Scope::All {
+    if to_clear.is_some() {
         clear_everything(&mut plan, connections.nodes.keys());
     }
     if plan.steps.is_empty() && plan.host_lines.is_empty() {
         return nothing_owed(session, instance, &recovered);
     }
-    let nodes = same_machines(record, &inventory, &state, &connections).await?;
+    let mut nodes = same_machines(record, &inventory, &state, &connections).await?;
+    if let Some(listed) = &to_clear {
+        clearing::only_listed(&mut nodes, listed);
+    }
     let engine = Run {
         instance: Some(record.id.clone()),
         id: run,

@@ -14,7 +14,8 @@ use crate::journal::{Instance, MemoryJournal};
 use crate::node::NodeError;
 use crate::planner::{clear_everything, plan_cleanup};
 use crate::report::{self, ClearingRow, Style};
-use crate::runner::{Everything, Run, RunSummary, look_at_everything};
+use crate::runner::{Everything, NodeAccess, Run, RunSummary, look_at_everything};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -24,14 +25,14 @@ const YES: &str = "yes";
 /// What was found on a node, or why nobody could look.
 type Found = (NodeName, Result<Everything, String>);
 
-/// Lists what would be taken from the nodes of `inventory`, and asks; returns false where there is nothing to take, and a failure where
-/// nobody agreed.
+/// Lists what would be taken from the nodes of `inventory`, and asks. Returns the nodes that could be looked at, which alone may be
+/// cleared then; `None` where there is nothing to take, and a failure where nobody agreed.
 pub(super) async fn agreed(
     session: &Session,
     options: &cli::Cleanup,
     inventory: &Inventory,
     instance: Option<&Instance>,
-) -> Result<bool, Failure> {
+) -> Result<Option<BTreeSet<NodeName>>, Failure> {
     let connections = connect(inventory, None).await?;
     let found = look(&connections).await;
     let state = instance.map(Instance::state).transpose()?.unwrap_or_default();
@@ -40,13 +41,15 @@ pub(super) async fn agreed(
         if let Some((name, Err(reason))) = found.iter().find(|(_, found)| found.is_err()) {
             return Err(Failure::could_not_run(naming(name, reason)));
         }
-        return Ok(false);
+        return Ok(None);
     }
     connections.close().await;
     let list = listing(session, inventory, &found, &state).trim_end().to_owned();
+    let listed = found.iter().filter(|(_, found)| found.is_ok());
+    let listed = listed.map(|(name, _)| name.clone()).collect();
     if options.yes {
         session.tell(&list);
-        return Ok(true);
+        return Ok(Some(listed));
     }
     session.warn(&format!("{list}\n"));
     if !session.can_ask() {
@@ -61,7 +64,7 @@ pub(super) async fn agreed(
         .map_err(|error| Failure::new(Exit::CouldNotRun, error))?
         .map_err(|error| Failure::new(Exit::Usage, error))?;
     if answer.trim() == YES {
-        return Ok(true);
+        return Ok(Some(listed));
     }
     Err(Failure::usage(format!(
         "nothing was touched: the answer was not `{YES}`"
@@ -119,8 +122,22 @@ fn listing(session: &Session, inventory: &Inventory, found: &[Found], state: &St
     report::clearing_listing(&inventory.source, &rows, &style)
 }
 
-/// Takes everything from the nodes of `inventory`, where no instance is open.
-pub(super) async fn clear(session: &Session, inventory: &Inventory) -> Result<Exit, Failure> {
+/// Leaves the nodes that are not `listed` out of reach: one that came back meanwhile has things that nobody has seen and agreed to.
+pub(super) fn only_listed(nodes: &mut BTreeMap<NodeName, NodeAccess>, listed: &BTreeSet<NodeName>) {
+    for (name, access) in nodes {
+        if !listed.contains(name) && matches!(access, NodeAccess::Connected(_)) {
+            let why = format!("{name} was away when the list was made; `labctl cleanup --scope all` again lists it");
+            *access = NodeAccess::Unreachable(why);
+        }
+    }
+}
+
+/// Takes everything from the `listed` nodes of `inventory`, where no instance is open.
+pub(super) async fn clear(
+    session: &Session,
+    inventory: &Inventory,
+    listed: &BTreeSet<NodeName>,
+) -> Result<Exit, Failure> {
     let connections = connect(inventory, None).await?;
     // What the steps say has no instance to be kept in.
     let local = |error| Failure::new(Exit::CouldNotRun, error);
@@ -130,11 +147,13 @@ pub(super) async fn clear(session: &Session, inventory: &Inventory) -> Result<Ex
     let mut journal = MemoryJournal::new(id.clone());
     let mut plan = plan_cleanup(&State::default());
     clear_everything(&mut plan, connections.nodes.keys());
+    let mut nodes = access(&connections);
+    only_listed(&mut nodes, listed);
     let run = Run {
         instance: None,
         id,
         directory: scratch.path().to_owned(),
-        nodes: access(&connections),
+        nodes,
         values: Values::default(),
         state: State::default(),
         images: Arc::<BinaryImages>::default(),

@@ -51,8 +51,14 @@ pub(super) async fn decide(
         Err(error) => return Err(Failure::new(Exit::CouldNotRun, error)),
     };
     for host in &mut plan.hosts {
-        if asked {
-            host.address = resolved(host).await?.to_string();
+        match resolved(host).await {
+            Ok(address) => host.address = address.to_string(),
+            Err(failure) if asked => return Err(failure),
+            // A name is no address for a hosts file: nobody is told of a line that would not work.
+            Err(_) => {
+                host.work = HostWork::Nothing;
+                continue;
+            }
         }
         let entries = host_entries(&file.content, &host.name);
         host.work = match entries.first() {
@@ -96,7 +102,16 @@ fn refusal(file: &HostsFile, host: &PlannedHost, entry: &HostEntry) -> Failure {
         entry.line.trim()
     );
     let hint = match entry.line.rsplit_once("# labctl ") {
-        Some((_, instance)) => format!("`labctl cleanup --instance {instance}` takes that line out"),
+        Some((_, instance)) => {
+            let line = HostLine {
+                file: file.name(),
+                text: entry.line.trim().to_owned(),
+            };
+            format!(
+                "`labctl cleanup --instance {instance}` takes that line out; where that instance is gone, {}",
+                line.removal()
+            )
+        }
         None => "take that line out, or run without --hosts".to_owned(),
     };
     Failure::usage(message).hint(hint)

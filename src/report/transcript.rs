@@ -163,7 +163,12 @@ fn result(step: &StepChronicle) -> String {
         }) => parts.push("*It held already, and was not done again.*".to_owned()),
         Some(Outcome::Skipped { .. } | Outcome::Superseded { .. } | Outcome::Cancelled) => {
             let why = outcome.and_then(remark).unwrap_or_default();
-            parts.push(format!("*Not done: {}.*", prose(&why)));
+            let done = if step.began.is_some() {
+                "It was done, and then"
+            } else {
+                "Not done"
+            };
+            parts.push(format!("*{done}: {}.*", prose(&why)));
         }
         Some(outcome) => parts.extend(complaint(outcome).map(|what| format!("**It went wrong:** {}.", prose(&what)))),
     }

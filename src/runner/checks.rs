@@ -29,6 +29,11 @@ impl Look {
         matches!(self, Self::Judged(verdict, _) if verdict.holds)
     }
 
+    /// Says whether somebody looked and saw something else; an engine that does not answer has not been looked at.
+    fn is_seen_false(&self) -> bool {
+        matches!(self, Self::Judged(verdict, None) if !verdict.holds)
+    }
+
     fn is_judged_false(&self) -> bool {
         matches!(self, Self::Judged(verdict, _) if !verdict.holds)
     }
@@ -59,7 +64,9 @@ pub(super) async fn judge_checks(
             // It might have come to hold: nobody waited for it.
             return Ok(Outcome::Cancelled);
         }
-        if !holds && let Some(by) = superseding_task(shared, step, check).await {
+        if look.is_seen_false()
+            && let Some(by) = superseding_task(shared, step, check).await
+        {
             outcome = first_of(outcome, Outcome::Superseded { by });
             continue;
         }
@@ -104,15 +111,18 @@ fn first_of(outcome: Outcome, found: Outcome) -> Outcome {
 /// nodes show. A task that changes what an earlier step of its own wants has not begun by what it did before: only the nodes tell.
 async fn superseding_task(shared: &Shared, step: &PlannedStep, check: &Check) -> Option<TaskId> {
     let task = check.superseded_by.as_ref()?;
-    if *task != step.task && was_begun_here(shared, task) {
-        return Some(task.clone());
-    }
+    let has_begun = *task != step.task && was_begun_here(shared, task) || sign_shows(shared, check).await;
+    has_begun.then(|| task.clone())
+}
+
+/// Says whether a node shows that the task has begun that supersedes `check`.
+async fn sign_shows(shared: &Shared, check: &Check) -> bool {
     for sign in &check.superseded_signs {
         if look_at(shared, &sign.node, &sign.kind).await.holds() {
-            return Some(task.clone());
+            return true;
         }
     }
-    None
+    false
 }
 
 fn was_begun_here(shared: &Shared, task: &TaskId) -> bool {
@@ -122,18 +132,21 @@ fn was_begun_here(shared: &Shared, task: &TaskId) -> bool {
 }
 
 /// Says why `step` need not be done: all that it wants of its node's state holds already, or a later task has changed on purpose
-/// what does not. `None` where it is to be done, and where it wants nothing of the node.
+/// what does not, as the nodes themselves show. `None` where it is to be done, and where it wants nothing of the node.
 pub(super) async fn needless(shared: &Shared, step: &PlannedStep) -> Option<Outcome> {
     let of_state = |check: &&Check| !check.kind.judges_the_command() && !check.only_in_run;
     let mut outcome = None;
     for check in step.checks.iter().filter(of_state) {
-        if look_once(shared, step, check, None).await.holds() {
+        let look = look_once(shared, step, check, None).await;
+        if look.holds() {
             outcome.get_or_insert(Outcome::Skipped {
                 reason: SkipReason::AlreadyHolds,
             });
-        } else {
-            let by = superseding_task(shared, step, check).await?;
+        } else if look.is_seen_false() && sign_shows(shared, check).await {
+            let by = check.superseded_by.clone()?;
             outcome = Some(Outcome::Superseded { by });
+        } else {
+            return None;
         }
     }
     outcome

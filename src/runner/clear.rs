@@ -49,8 +49,10 @@ pub async fn look_at_everything(transport: &dyn Transport) -> Result<Everything,
         Err(ProbeError::CannotLook { reason, .. }) => Some(reason),
         Err(error) => return Err(error),
     };
-    let options = changed_options(&engine_options(transport).await?, &Ours::default());
-    found.extend(options.into_iter().map(|says| Removable::EngineOption { says }));
+    let lines = engine_options(transport).await?.docker_opts.into_iter();
+    found.extend(lines.map(|line| Removable::EngineOption {
+        says: format!("/etc/default/docker has the line {line}"),
+    }));
     Ok(Everything {
         found,
         engine_is_silent,

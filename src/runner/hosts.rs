@@ -3,7 +3,7 @@
 //! The file is replaced in one go, with its mode and owner; where that cannot be, as where it is mounted into a container, it is written in
 //! place. What others write meanwhile is looked at again and kept.
 
-use crate::domain::{HostLine, HostsFault};
+use crate::domain::{HostLine, HostsFault, shell_quoted};
 use fs_err as fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -17,7 +17,7 @@ pub(super) fn add(line: &HostLine) -> Result<(), HostsFault> {
     let address_and_name = line.text.split(" #").next().unwrap_or_default();
     let hint = format!(
         "`echo '{address_and_name}' | sudo tee -a {}` adds it by hand",
-        line.file
+        shell_quoted(&line.file)
     );
     edit(line, &hint, |content| Ok(line.added_to(content)))
 }

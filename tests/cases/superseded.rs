@@ -1,9 +1,10 @@
 //! What a later task changes on purpose.
 
 use super::endings::finished;
-use super::labs::{check, lab, looks, plan_tasks, step, task, verified};
+use super::labs::{check, lab, looks, node, plan_tasks, step, task, verified};
 use super::stage::Stage;
 use labctl::domain::{Outcome, Sign, SkipReason, TaskId};
+use labctl::node::NodeErrorKind;
 use labctl::node::fake::FakeAnswer;
 use labctl::planner::plan_verify;
 
@@ -27,6 +28,39 @@ async fn superseded_by_a_task_that_passed() {
     assert_eq!(finished(&ran).superseded, 1);
 }
 
+/// What task 2 is known by.
+fn a_proxy() -> Sign {
+    Sign {
+        node: node("node-0"),
+        kind: looks("is there a proxy", "yes"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_could_look_at_is_not_taken_for_changed() {
+    let stage = Stage::one();
+    let fake = &stage.machine("node-0").fake;
+    fake.answer("is there a proxy", FakeAnswer::exited(0).stdout("yes\n"));
+    fake.answer(
+        "is it on 5000",
+        FakeAnswer::failed(NodeErrorKind::Unreachable, "the line is cut"),
+    );
+    let mut cut = check(looks("is it on 5000", "yes"));
+    cut.superseded_by = Some(task2());
+    cut.superseded_signs = vec![a_proxy()];
+    let first = task("task1", &[], vec![step("one", "node-0", "one")]);
+    let tasks = vec![
+        verified(first, "runs", "node-0", cut),
+        task("task2", &["task1"], vec![step("two", "node-0", "two")]),
+    ];
+    let ran = stage.run(&plan_verify(&lab(tasks), &[]).unwrap()).await;
+    assert!(
+        matches!(ran.outcome("runs@node-0"), Outcome::CannotTell { .. }),
+        "{:?}",
+        ran.outcome("runs@node-0")
+    );
+}
+
 fn task2() -> TaskId {
     TaskId::new("task2").unwrap()
 }
@@ -36,8 +70,10 @@ async fn what_a_later_task_changed_is_not_done_again() {
     let stage = Stage::one();
     let fake = &stage.machine("node-0").fake;
     fake.answer("is it on 5000", FakeAnswer::exited(0).stdout("yes\n"));
+    fake.answer("is there a proxy", FakeAnswer::exited(0).stdout("no\n"));
     let mut on_5000 = check(looks("is it on 5000", "yes"));
     on_5000.superseded_by = Some(task2());
+    on_5000.superseded_signs = vec![a_proxy()];
     let tasks = vec![
         task(
             "task1",
@@ -54,7 +90,8 @@ async fn what_a_later_task_changed_is_not_done_again() {
     assert_eq!(first.outcome("scale@node-0"), Outcome::Passed);
 
     fake.answer("is it on 5000", FakeAnswer::exited(0).stdout("no\n"));
-    let again = stage.run(&plan_tasks(tasks)).await;
+    fake.answer("is there a proxy", FakeAnswer::exited(0).stdout("yes\n"));
+    let again = stage.run(&plan_tasks(tasks.clone())).await;
     assert_eq!(again.outcome("deploy@node-0"), Outcome::Superseded { by: task2() });
     assert_eq!(
         again.outcome("scale@node-0"),
@@ -63,6 +100,15 @@ async fn what_a_later_task_changed_is_not_done_again() {
     );
     let lines = stage.machine("node-0").fake.call_lines();
     assert!(!lines.contains(&"exec deploy".to_owned()), "{lines:#?}");
+
+    fake.answer("is there a proxy", FakeAnswer::exited(0).stdout("no\n"));
+    let gone = stage.run(&plan_tasks(tasks)).await;
+    let lines = stage.machine("node-0").fake.call_lines();
+    assert!(
+        lines.contains(&"exec deploy".to_owned()),
+        "what the later task made is gone, so this is done: {lines:#?}"
+    );
+    assert_eq!(gone.outcome("scale@node-0"), Outcome::Passed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -73,10 +119,7 @@ async fn what_a_task_stops_first_and_starts_later_is_stopped_until_the_nodes_sho
     fake.answer("is there a proxy", FakeAnswer::exited(0).stdout("no\n"));
     let mut stopped = check(looks("is it stopped", "yes"));
     stopped.superseded_by = Some(task2());
-    stopped.superseded_signs = vec![Sign {
-        node: labctl::domain::NodeName::new("node-0").unwrap(),
-        kind: looks("is there a proxy", "yes"),
-    }];
+    stopped.superseded_signs = vec![a_proxy()];
     let steps = vec![
         step("image", "node-0", "image"),
         step("stop", "node-0", "stop")

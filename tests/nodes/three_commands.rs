@@ -174,11 +174,12 @@ impl<'a> Cloud<'a> {
             )
         });
         let (held, done): (Vec<String>, Vec<String>) = lines.partition(|line| run.stdout().contains(line));
-        assert!(
-            held.len() > 3 * done.len(),
-            "these were done again: {done:?}\n{}",
+        let changed = |line: &&String| {
             run.stdout()
-        );
+                .contains(&line.replace("= ", "→ ").replace("holds already", "changed by task4"))
+        };
+        let done: Vec<&String> = done.iter().filter(|line| !changed(line)).collect();
+        assert!(done.is_empty(), "these were done again: {done:?}\n{}", run.stdout());
         run.assert_says(&[&format!("= {} held already", held.len())]);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::backend::Backend;
@@ -77,10 +77,10 @@ fn no_request_fails_while_fifty_containers_come_and_go() {
         get(port, "/", "dockchat.com").is_some_and(|(status, _)| status == 200)
     });
     interlock.until("the first reload is told", || interlock.reloads() == 1);
-    let is_over = AtomicBool::new(false);
+    let (is_over, answers) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
-        let each = || visit_one_by_one(port, &is_over);
-        let kept = || visit_on_one_connection(port, &is_over);
+        let each = || visit_one_by_one(port, &is_over, &answers);
+        let kept = || visit_on_one_connection(port, &is_over, &answers);
         let visitors = [scope.spawn(each), scope.spawn(each), scope.spawn(kept)];
         let visiting = Visiting(&is_over);
         let names: Vec<String> = (0..50).map(|number| format!("web_{number}")).collect();
@@ -89,7 +89,9 @@ fn no_request_fails_while_fifty_containers_come_and_go() {
         for _ in 0..200 {
             seed = (seed * 1_103_515_245 + 12_345) % (1 << 31);
             containers.turn(&names[seed / 64 % names.len()]);
-            std::thread::sleep(Duration::from_millis(20));
+            // Somebody must ask between two changes.
+            let asked = answers.load(Ordering::SeqCst);
+            interlock.until("two answers", || answers.load(Ordering::SeqCst) >= asked + 2);
         }
         for name in &names {
             containers.start(name);
@@ -164,7 +166,7 @@ impl<'a> Containers<'a> {
     }
 }
 
-fn visit_one_by_one(port: u16, is_over: &AtomicBool) -> usize {
+fn visit_one_by_one(port: u16, is_over: &AtomicBool, answers: &AtomicUsize) -> usize {
     let mut count = 0;
     while !is_over.load(Ordering::SeqCst) {
         let answer = get(port, "/", "dockchat.com");
@@ -173,12 +175,13 @@ fn visit_one_by_one(port: u16, is_over: &AtomicBool) -> usize {
             "request {count} was answered {answer:?}"
         );
         count += 1;
+        answers.fetch_add(1, Ordering::SeqCst);
     }
     count
 }
 
 /// Sends one request after the other on a connection for as long as that is kept, as a browser does.
-fn visit_on_one_connection(port: u16, is_over: &AtomicBool) -> usize {
+fn visit_on_one_connection(port: u16, is_over: &AtomicBool, answers: &AtomicUsize) -> usize {
     let mut count = 0;
     while !is_over.load(Ordering::SeqCst) {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -195,6 +198,7 @@ fn visit_on_one_connection(port: u16, is_over: &AtomicBool) -> usize {
             );
             is_kept = !answer.to_lowercase().contains("connection: close");
             count += 1;
+            answers.fetch_add(1, Ordering::SeqCst);
         }
     }
     count

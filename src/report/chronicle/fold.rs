@@ -2,8 +2,8 @@
 
 use super::super::describe::describe_check;
 use super::{
-    CheckChronicle, Chronicle, KeptOutput, LinkChronicle, RunVerdict, ShownCommand, StepChronicle, TaskChronicle,
-    UndoneChronicle,
+    CheckChronicle, Chronicle, HostChronicle, KeptOutput, LinkChronicle, RunVerdict, ShownCommand, StepChronicle,
+    TaskChronicle, UndoneChronicle,
 };
 use crate::domain::{
     Check, Counts, Event, EventKind, Excerpt, NodeName, Outcome, OutputRecord, Plan, PlannedStep, RunId, StepKey, Verb,
@@ -74,6 +74,7 @@ impl Fold {
                 tasks: Vec::new(),
                 values: BTreeMap::new(),
                 links: Vec::new(),
+                hosts: Vec::new(),
                 cluster: Vec::new(),
             },
             plan: (**plan).clone(),
@@ -153,6 +154,11 @@ impl Fold {
                     .into_iter()
                     .for_each(|step| step.undone.push(undone.clone()));
             }
+            EventKind::HostLineAdded { line, failed } => self.chronicle.hosts.push(HostChronicle {
+                file: line.file.clone(),
+                text: line.text.clone(),
+                fault: failed.as_ref().map(ToString::to_string),
+            }),
             EventKind::ClusterSeen { nodes } => self.chronicle.cluster.clone_from(nodes),
             EventKind::RunFinished { counts, took, .. } => {
                 self.counted = Some(*counts);
@@ -277,7 +283,9 @@ fn verdict(chronicle: &Chronicle) -> RunVerdict {
         () if chronicle.ended.is_none() => RunVerdict::Unfinished,
         () if chronicle.stopped.is_some() => RunVerdict::Stopped,
         () if counts.failed > 0 => RunVerdict::Failed,
-        () if counts.could_not_run > 0 => RunVerdict::CouldNotRun,
+        () if counts.could_not_run > 0 || chronicle.hosts.iter().any(|line| line.fault.is_some()) => {
+            RunVerdict::CouldNotRun
+        }
         () if chronicle.verb != Verb::Cleanup && counts.checks + counts.already_held + counts.superseded == 0 => {
             RunVerdict::NothingChecked
         }

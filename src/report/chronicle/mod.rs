@@ -7,6 +7,8 @@ mod kept;
 mod model;
 
 pub use kept::KeptOutput;
-pub use model::{CheckChronicle, Chronicle, LinkChronicle, RunVerdict, StepChronicle, TaskChronicle, UndoneChronicle};
+pub use model::{
+    CheckChronicle, Chronicle, HostChronicle, LinkChronicle, RunVerdict, StepChronicle, TaskChronicle, UndoneChronicle,
+};
 
 pub use command::ShownCommand;

@@ -45,6 +45,8 @@ pub struct Chronicle {
     pub values: BTreeMap<String, String>,
     /// The addresses that answer now.
     pub links: Vec<LinkChronicle>,
+    /// The lines that hosts files of this machine were given.
+    pub hosts: Vec<HostChronicle>,
     /// What the nodes had at its end; nothing where nobody looked.
     pub cluster: Vec<NodeSeen>,
 }
@@ -136,6 +138,17 @@ pub struct UndoneChronicle {
     pub what: String,
     /// Why it could not be, where it could not.
     pub failed: Option<String>,
+}
+
+/// A line that a hosts file of this machine was to be given.
+#[derive(Debug, Clone, Serialize)]
+pub struct HostChronicle {
+    /// The file.
+    pub file: String,
+    /// The line.
+    pub text: String,
+    /// Why it is not there, where it is not.
+    pub fault: Option<String>,
 }
 
 /// An address for a browser.

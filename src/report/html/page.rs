@@ -1,6 +1,6 @@
 //! The page as its template sees it: texts that are ready to be shown, clean and not yet escaped.
 
-use super::super::chronicle::{Chronicle, RunVerdict, TaskChronicle};
+use super::super::chronicle::{Chronicle, HostChronicle, RunVerdict, TaskChronicle};
 use super::super::headline::{Tone, headline};
 use super::super::layout::{counted, duration_for_people};
 use super::super::sanitise::{sanitised, sanitised_line};
@@ -32,6 +32,7 @@ pub(super) struct Page {
     tasks: Vec<TaskView>,
     values: Vec<Fact>,
     links: Vec<Fact>,
+    hosts: Vec<HostChronicle>,
     labctl_version: String,
 }
 
@@ -86,6 +87,7 @@ impl Page {
             tasks: chronicle.tasks.iter().map(task_view).collect(),
             values: values(chronicle),
             links: links(chronicle),
+            hosts: chronicle.hosts.clone(),
             labctl_version: sanitised_line(&chronicle.labctl_version),
         }
     }

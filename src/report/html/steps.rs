@@ -98,7 +98,9 @@ pub(super) fn step_view(step: &StepChronicle, prefix: &str) -> StepView {
         outcome: outcome.map_or_else(|| "not finished".to_owned(), outcome_words),
         took: step.began.map_or_else(String::new, |_| duration_for_people(step.took)),
         is_open: step.went_wrong(),
-        complaint: outcome.and_then(complaint).map(|text| sanitised_line(&text)),
+        complaint: outcome
+            .and_then(complaint)
+            .map(|text| capitalised(&sanitised_line(&text))),
         is_explained: outcome == Some(&Outcome::FailedCheck) && step.checks.iter().any(CheckChronicle::is_wrong),
         next: next.map(|text| sanitised_line(&text)),
         prompt: command.map(|command| sanitised_line(&command.prompt(step.key.node.as_str()))),
@@ -170,4 +172,11 @@ fn output_view(output: &KeptOutput) -> OutputView {
         problem: output.problem.clone(),
         path: sanitised_line(&record.path),
     }
+}
+
+/// Begins `text` with a capital letter. The engine's own filter would make the others small, and with them names and paths.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters.as_str().chars()).collect()
 }
