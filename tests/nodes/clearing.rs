@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 const IMAGE: &str = "debian:bookworm";
-const KEPT: &str = "/tmp/labctl-kept";
+const KEPT: &str = "/root/labctl-kept";
 
 /// Nodes whose image and options are put back when this is dropped: every other test needs them.
 struct Kept<'a>(&'a Bench);
