@@ -39,10 +39,12 @@ fn lab2_runs_with_another_registry_verifies_and_is_undone_on_engines_of_two_ages
     let Some(bench) = bench_of_today() else { return };
     assert_ages(&bench);
     let registry = name_a_registry(&bench);
-    let run = bench.start_json(&["run", "lab2"]).wait();
+    let run = bench.start_json(&["run", "lab2", "--var", "replicas=4"]).wait();
     run.assert_exit(0);
     assert_eq!(run.outcome("login")["outcome"], "passed");
     bench.labctl(&["verify"]).assert_exit(0);
+    let scaled = bench.nodes[2].root("docker ps -q --filter label=com.docker.compose.service=web | wc -l");
+    assert_eq!(scaled, "4", "production is not scaled to what was asked for");
     // Compose v2 puts a dash where its predecessor put an underscore.
     bench.nodes[0].root("docker image inspect dockchat-web:latest >/dev/null");
     for node in &bench.nodes[1..] {
