@@ -101,7 +101,7 @@ fn task3_deploys_to_both_nodes_keeps_its_password_and_is_undone_to_the_last_byte
     assert!(!node.holds("test -e /home/ubuntu/.docker || test -e /root/.docker"));
 
     bench
-        .labctl(&["verify"])
+        .labctl(&["verify", "task1", "task2", "task3"])
         .assert_exit(0)
         .assert_says(&["superseded by task3"]);
     bench.labctl(&["cleanup"]).assert_exit(0);

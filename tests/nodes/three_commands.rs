@@ -179,7 +179,13 @@ impl<'a> Cloud<'a> {
                 .contains(&line.replace("= ", "→ ").replace("holds already", "changed by task4"))
         };
         let done: Vec<&String> = done.iter().filter(|line| !changed(line)).collect();
-        assert!(done.is_empty(), "these were done again: {done:?}\n{}", run.stdout());
+        // Task 3 renames that file, so task 1 puts it there again.
+        assert_eq!(
+            done,
+            ["= node-0  1.1 Have docker-compose.yml as it was cloned  holds already"],
+            "these were done again:\n{}",
+            run.stdout()
+        );
         run.assert_says(&[&format!("= {} held already", held.len())]);
     }
 }
