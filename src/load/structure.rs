@@ -6,7 +6,7 @@ use super::selection::selected;
 use super::suggest;
 use super::verifications::examine_verifications;
 use super::written::{WrittenCheck, WrittenCheckKind, WrittenLab, WrittenStep, WrittenTask};
-use crate::domain::{NodeName, TaskId};
+use crate::domain::{LEFT_OUT, NodeName, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use toml::Spanned;
@@ -260,6 +260,13 @@ fn examine_captures(lab: &WrittenLab, faults: &mut Faults) {
 }
 
 fn examine_task(lab: &WrittenLab, task: &WrittenTask, nodes: &[NodeName], faults: &mut Faults) {
+    if task.id.get_ref().as_str() == LEFT_OUT {
+        let fault = faults.fault(
+            task.id.span(),
+            format!("`{LEFT_OUT}` is what labctl calls the tasks that a run leaves out"),
+        );
+        faults.push(fault.hint("give the task another id"));
+    }
     let links = task.links.iter().filter_map(|link| link.superseded_by.as_ref());
     for other in task.superseded_by.iter().chain(links) {
         refuse_unknown_task(other, lab, faults);

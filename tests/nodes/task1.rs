@@ -1,7 +1,6 @@
 //! Task 1 of lab2 from the first step to a node as it was before.
 
 use crate::harness::{Bench, InventoryText, Node, bench};
-use std::process::{Command, Stdio};
 
 const TASK: [&str; 4] = ["run", "lab2", "--task", "task1"];
 
@@ -46,20 +45,12 @@ const OWN_REPOSITORY: &str = "/home/ubuntu/labctl-learner/dockchat";
 
 /// Makes a repository of the learner's own, with a README.md and a database image that are not the lab's, and returns its commit.
 fn own_repository(node: &Node) -> String {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/labs/lab2/dockchat");
-    let mut packed = Command::new("tar")
-        .args(["-C", source, "-c", "."])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
     let script = format!(
         "mkdir -p {OWN_REPOSITORY} && cd {OWN_REPOSITORY} && tar -x && echo mine >README.md && {COMPOSE_FILE} >docker-compose.yml && \
          git init -q . && git add -A && git -c user.name=l -c user.email=l@localhost commit -q -m mine && \
          chown -R ubuntu: /home/ubuntu/labctl-learner && git -c safe.directory='*' rev-parse HEAD"
     );
-    let commit = node.root_with(&script, packed.stdout.take().unwrap());
-    assert!(packed.wait().unwrap().success());
-    commit
+    node.root_with_dockchat(&script)
 }
 
 /// Prints the tutorial's Compose file, with the database that labctl stands in for.

@@ -87,7 +87,7 @@ impl Page {
             tasks: chronicle.tasks.iter().map(task_view).collect(),
             values: values(chronicle),
             links: links(chronicle),
-            hosts: chronicle.hosts.clone(),
+            hosts: chronicle.hosts.iter().map(host).collect(),
             labctl_version: sanitised_line(&chronicle.labctl_version),
         }
     }
@@ -187,6 +187,14 @@ fn values(chronicle: &Chronicle) -> Vec<Fact> {
             value: sanitised(value),
         })
         .collect()
+}
+
+fn host(line: &HostChronicle) -> HostChronicle {
+    HostChronicle {
+        file: sanitised_line(&line.file),
+        text: sanitised_line(&line.text),
+        fault: line.fault.as_deref().map(sanitised_line),
+    }
 }
 
 fn links(chronicle: &Chronicle) -> Vec<Fact> {

@@ -6,8 +6,8 @@ use super::junit::count;
 use super::plans::{check, key, node, plan, step};
 use super::script::{Script, bad_run, good_run, hostile_build_output, partial_cleanup, verdict};
 use crate::domain::{
-    Action, CheckKind, ContainerPlace, Event, EventKind, Excerpt, Hole, NodeSeen, Notice, Outcome, OutputRecord, Part,
-    Plan, PortSeen, RunId, Stream, Text, Verdict,
+    Action, CheckKind, ContainerPlace, Event, EventKind, Excerpt, Hole, HostLine, HostsFault, NodeSeen, Notice,
+    Outcome, OutputRecord, Part, Plan, PortSeen, RunId, Stream, Text, Verdict,
 };
 use crate::report::{Chronicle, RunVerdict, html_report};
 use proptest::prelude::*;
@@ -147,6 +147,34 @@ fn a_good_run_passed_and_what_failed_first_is_told_of_a_bad_one() {
     assert!(bad.contains("failure-title"));
     assert_eq!(chronicle_of(&bad_run()).first_failed, Some(key("login", "node-2")));
     assert!(bad.contains("Connection refused"));
+}
+
+/// A line for a hosts file, which could not be added where there is a `fault`.
+fn host_line(text: &str, fault: Option<&str>) -> EventKind {
+    EventKind::HostLineAdded {
+        line: HostLine {
+            file: text.to_owned(),
+            text: text.to_owned(),
+        },
+        failed: fault.map(|now| HostsFault::Changed { now: now.to_owned() }),
+    }
+}
+
+#[test]
+fn a_line_that_a_hosts_file_was_not_given_is_told_and_spoils_the_run_as_its_exit_code_does() {
+    let run = |fault| {
+        let mut script = Script::new(plan());
+        script.pass("clone", "node-0", 5);
+        script.event(host_line("10.0.0.12 dockchat.com", fault));
+        let chronicle = chronicle_of(&script.finish());
+        let page = html_report(&chronicle).unwrap();
+        (
+            chronicle.verdict,
+            page.contains("was not given the line <code>10.0.0.12 dockchat.com"),
+        )
+    };
+    assert!(!run(None).1);
+    assert_eq!(run(Some("elsewhere")), (RunVerdict::CouldNotRun, true));
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use super::ByHand;
 use crate::harness::Snapshot;
-use std::process::{Command, Stdio};
 
 const RUN: [&str; 4] = ["run", "lab2", "--from", "task3"];
 
@@ -15,19 +14,10 @@ const CLONE: &str = "mkdir /home/ubuntu/dockchat && cd /home/ubuntu/dockchat && 
 impl ByHand<'_> {
     /// Does task 1 as far as anything of it stays: the repository on node-0, and the image, which is that of node-1.
     fn does_task1(&self) {
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/labs/lab2/dockchat");
-        let mut packed = Command::new("tar")
-            .args(["-C", source, "-c", "."])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
         let node = &self.bench.nodes[0];
-        node.root_with(CLONE, packed.stdout.take().unwrap());
-        assert!(packed.wait().unwrap().success());
-        let mut saved = self.bench.nodes[1].watch("docker save nicolaka/dockchat:v1");
-        let load = "docker load -q >/dev/null && docker tag nicolaka/dockchat:v1 dockchat_web:latest";
-        node.root_with(load, saved.stdout.take().unwrap());
-        assert!(saved.wait().unwrap().success());
+        node.root_with_dockchat(CLONE);
+        self.bench.nodes[1].hand_on("nicolaka/dockchat:v1", node);
+        node.root("docker tag nicolaka/dockchat:v1 dockchat_web:latest");
     }
 
     /// Runs it from task 3 on, which must be refused with `words` and leave no trace.

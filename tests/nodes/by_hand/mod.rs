@@ -9,7 +9,6 @@ use crate::harness::{Bench, Ended, InventoryText, bench};
 use sabotages::{SABOTAGES, Sabotage};
 use scaled::SCALED;
 use serde_json::Value;
-use std::process::Stdio;
 use std::time::Instant;
 
 /// The learner's commands.
@@ -55,23 +54,12 @@ impl<'a> ByHand<'a> {
 
     /// Builds DockChat on node-1, and hands it on as a push and a pull would.
     fn build_dockchat(&self) {
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/labs/lab2/dockchat");
-        let mut packed = std::process::Command::new("tar")
-            .args(["-C", source, "-c", "."])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
         let build = "DOCKER_BUILDKIT=0 docker build -q -t nicolaka/dockchat:v1 - >/dev/null";
-        self.bench.nodes[1].root_with(build, packed.stdout.take().unwrap());
-        assert!(packed.wait().unwrap().success());
-        self.hand_on("nicolaka/dockchat:v1", 1);
-    }
-
-    /// Gives node-2 the image `name` of another node.
-    fn hand_on(&self, name: &str, from: usize) {
-        let mut saved = self.bench.nodes[from].watch(&format!("docker save {name}"));
-        self.bench.nodes[2].root_with("docker load -q >/dev/null", saved.stdout.take().unwrap());
-        assert!(saved.wait().unwrap().success());
+        let [_, node_1, node_2] = &self.bench.nodes[..] else {
+            panic!("there are three nodes")
+        };
+        node_1.root_with_dockchat(build);
+        node_1.hand_on("nicolaka/dockchat:v1", node_2);
     }
 
     /// Scales production as in task 4. Interlock's image is put where Docker Hub would have it pulled.
@@ -84,7 +72,7 @@ impl<'a> ByHand<'a> {
             0,
             &format!("DOCKER_BUILDKIT=0 docker build -q -t {name} - >/dev/null <<'END'\n{recipe}\nEND"),
         );
-        self.hand_on(name, 0);
+        self.bench.nodes[0].hand_on(name, &self.bench.nodes[2]);
         self.on(0, "scale_out; shares");
     }
 

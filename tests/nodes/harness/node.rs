@@ -82,6 +82,28 @@ impl Node {
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
+    /// Runs `script` as root, which reads an archive of the lab's DockChat, and returns what it printed.
+    #[track_caller]
+    pub fn root_with_dockchat(&self, script: &str) -> String {
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/labs/lab2/dockchat");
+        let mut packed = Command::new("tar")
+            .args(["-C", source, "-c", "."])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let printed = self.root_with(script, packed.stdout.take().unwrap());
+        assert!(packed.wait().unwrap().success());
+        printed
+    }
+
+    /// Gives `other` the image `name` of this node.
+    #[track_caller]
+    pub fn hand_on(&self, name: &str, other: &Self) {
+        let mut saved = self.watch(&format!("docker save {name}"));
+        other.root_with("docker load -q >/dev/null", saved.stdout.take().unwrap());
+        assert!(saved.wait().unwrap().success());
+    }
+
     /// Says whether `script` returns 0 for root.
     pub fn holds(&self, script: &str) -> bool {
         self.try_root(script).status.success()

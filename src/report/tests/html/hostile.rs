@@ -24,6 +24,7 @@ fn hostile_run(hostile: &str) -> Chronicle {
         name: hostile.to_owned(),
         value: Some(hostile.to_owned()),
     });
+    script.event(host_line(hostile, Some(hostile)));
     let record = OutputRecord {
         stream: Stream::Stdout,
         path: hostile.to_owned(),
