@@ -10,6 +10,7 @@ use crate::journal::{EventWriter, Instance, InstanceLock, InstanceRecord, JOURNA
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -109,14 +110,28 @@ pub(super) fn refuse_busy_nodes(
     };
     let record = instance.record();
     if !lab.is_of(record) {
-        let message = format!("these nodes are in use by lab {} (instance {})", record.lab, record.id);
-        return Err(Failure::usage(message).hint("run `labctl cleanup` before the next lab"));
+        return Err(in_use(record, lab));
     }
     refuse_other_machines(record, inventory, lab.definition.nodes())?;
     if let Some(holder) = InstanceLock::holder(instance.directory()).map_err(JournalError::from)? {
         return Err(JournalError::Locked { holder }.into());
     }
     Ok(Some(instance))
+}
+
+/// Tells whose the nodes are that `lab` was wanted on; of two labs with the same name, where each comes from.
+fn in_use(record: &InstanceRecord, lab: &ChosenLab) -> Failure {
+    let (id, theirs) = (&record.id, &record.lab);
+    let place =
+        |file: Option<&Path>| file.map_or("built into labctl".to_owned(), |file| format!("in {}", file.display()));
+    let message = if record.lab == lab.name {
+        let (its, this) = (place(record.lab_file.as_deref()), place(lab.file.as_deref()));
+        format!("these nodes are in use by the lab {theirs} that is {its} (instance {id}), and the one here is {this}")
+    } else {
+        format!("these nodes are in use by lab {theirs} (instance {id})")
+    };
+    Failure::usage(message)
+        .hint("run `labctl cleanup` before the next lab; `labctl run` without a name goes on with the open one")
 }
 
 /// Refuses an inventory in which a node of the instance is another machine: state is kept by the node's name.

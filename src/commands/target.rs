@@ -86,10 +86,14 @@ pub(super) async fn machines(session: &Session, start: bool) -> Result<Machines,
 pub(super) fn lab(session: &Session, name: Option<&str>) -> Result<ChosenLab, Failure> {
     let instance = if name.is_some() { None } else { only_instance(session)? };
     let record = instance.as_ref().map(Instance::record);
-    // An instance's lab is found from any directory.
-    let path = record.and_then(|record| Some(record.lab_file.as_ref()?.to_string_lossy().into_owned()));
     let called = name.or_else(|| Some(record?.lab.as_str())).unwrap_or(DEFAULT_LAB);
-    let found = load::find_lab(Some(path.as_deref().unwrap_or(called)), &session.working_directory);
+    let find = |name: &str| load::find_lab(Some(name), &session.working_directory);
+    // An instance's lab is found from any directory, and no other one of that name is taken for it.
+    let found = match record.map(|record| record.lab_file.as_deref()) {
+        Some(Some(file)) => find(&file.to_string_lossy()),
+        Some(None) => load::built_in_lab(called).map_or_else(|| find(called), Ok),
+        None => find(called),
+    };
     let source = found.map_err(|faults| explained(session, name, faults))?;
     // What is built in is called something that is no file.
     let file = session.working_directory.join(&source.text().name).canonicalize();

@@ -52,5 +52,5 @@ pub use lab::{
 };
 pub use sample::assumed_facts;
 pub use secret::{SecretError, read_secret};
-pub use source::{DEFAULT_LAB, LabListing, LabSource, find_lab, list_labs};
+pub use source::{DEFAULT_LAB, LabListing, LabSource, built_in_lab, find_lab, list_labs};
 pub(crate) use suggest::hint as suggestion;

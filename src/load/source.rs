@@ -189,7 +189,7 @@ pub fn find_lab(name: Option<&str>, cwd: &Path) -> Result<LabSource, Diagnostics
     if folder.join(LAB_FILE).is_file() {
         return from_path(&folder, &format!("labs/{name}"));
     }
-    built_in(name).ok_or_else(|| unknown_lab(name, cwd).into())
+    built_in_lab(name).ok_or_else(|| unknown_lab(name, cwd).into())
 }
 
 fn from_path(path: &Path, shown: &str) -> Result<LabSource, Diagnostics> {
@@ -214,7 +214,8 @@ fn from_path(path: &Path, shown: &str) -> Result<LabSource, Diagnostics> {
     })
 }
 
-fn built_in(name: &str) -> Option<LabSource> {
+/// Returns the lab `name` that labctl brings along, whatever has that name elsewhere.
+pub fn built_in_lab(name: &str) -> Option<LabSource> {
     let folder = BUILT_IN.get_dir(name)?;
     let text = folder.get_file(folder.path().join(LAB_FILE))?.contents_utf8()?;
     Some(LabSource {

@@ -86,6 +86,13 @@ fn the_machines_of_another_lab_are_refused() {
     let _instance = open(&bench, "lab2-0badcafe");
     bench.write("labs/small/lab.toml", super::bench::SMALL_LAB);
     assert_says!("another_lab", bench, ["run", "small", "--inventory", "closed"]);
+    // An author's own is not the one that is built in.
+    bench.write("labs/lab2/lab.toml", super::bench::SMALL_LAB);
+    assert_says!(
+        "another_lab_of_that_name",
+        bench,
+        ["run", "lab2", "--inventory", "closed"]
+    );
 }
 
 #[test]
