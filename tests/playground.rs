@@ -2,11 +2,7 @@
 //!
 //! Runs where LABCTL_TEST_PLAYGROUND=1 says that an engine is there; elsewhere it says that it did nothing.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test fails where it stands, and says when it did nothing"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use labctl::domain::{Facts, InitSystem, Node, NodeName, OptionsSource};
 use labctl::node::{ControlDirectory, SshNode, SshOptions, Transport};
@@ -16,10 +12,14 @@ use labctl::playground::{
 use labctl::probe::facts;
 use std::process::Command;
 
+mod skipping;
+
+use skipping::skip;
+
 fn has_engine() -> bool {
     let says_so = std::env::var("LABCTL_TEST_PLAYGROUND").is_ok_and(|value| value == "1");
     if !says_so {
-        eprintln!("skipped: needs a Docker Engine; set LABCTL_TEST_PLAYGROUND=1 where one runs");
+        skip("playgrounds: LABCTL_TEST_PLAYGROUND=1 does not say that a Docker Engine runs here");
     }
     says_so
 }

@@ -2,11 +2,7 @@
 //!
 //! Runs where LABCTL_TEST_NODES names the state directory of a playground that is up; elsewhere it says that it did
 //! nothing. Leaves the node as it was.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test fails where it stands, and says when it did nothing"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use labctl::domain::{
     EngineAt, FileKind, HttpMethod, HttpProbe, InitSystem, InstanceId, Node, Observation, OptionsSource, Probe,
@@ -21,6 +17,10 @@ use labctl::probe::{facts, observe};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
+mod skipping;
+
+use skipping::skip;
+
 struct Bench {
     control: ControlDirectory,
     node: Node,
@@ -30,7 +30,7 @@ struct Bench {
 impl Bench {
     async fn new() -> Option<Self> {
         let Some(directory) = std::env::var_os("LABCTL_TEST_NODES") else {
-            eprintln!("skipped: needs a playground; name its state directory in LABCTL_TEST_NODES");
+            skip("what needs real nodes: LABCTL_TEST_NODES names no playground");
             return None;
         };
         let status = Playground::new(std::path::Path::new(&directory).join("playground"))

@@ -1,11 +1,7 @@
 //! The whole binary, as its users meet it: exit code, standard output and standard error of one run in one snapshot.
 //!
 //! No test here reaches a node, an engine or the network beyond closed ports of loopback, save those of `nodes`.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test fails where it stands, and says when it did nothing"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod bad_inventories;
 mod bad_labs;
@@ -21,6 +17,8 @@ mod listings;
 mod nodes;
 mod output;
 mod report;
+#[path = "../skipping/mod.rs"]
+mod skipping;
 
 /// Compares a text with its snapshot, which bears the name of the test.
 macro_rules! assert_says {

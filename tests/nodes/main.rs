@@ -24,6 +24,8 @@ mod reach;
 mod readme;
 mod report;
 mod secrets;
+#[path = "../skipping/mod.rs"]
+mod skipping;
 mod soak;
 mod stopping;
 mod sweep;

@@ -4,6 +4,7 @@
 
 use crate::harness::{Bench, Ended, Node, OwnPlayground, Running, Snapshot};
 use crate::readme::commands;
+use crate::skipping::skip;
 use serde_json::Value;
 use std::fs;
 use std::io::{Read, Write};
@@ -201,7 +202,7 @@ fn others_are_busy() -> bool {
 /// Fails where the first run `took` too long. On a machine that others keep busy that says nothing; in CI nobody else is there.
 fn judge_first_run(took: Duration, others_were_busy: bool) {
     if others_were_busy && std::env::var("CI").as_deref() != Ok("true") {
-        eprintln!("left out: others keep this machine busy, so how long the first run took is not judged");
+        skip("how long the first run took: others keep this machine busy");
         return;
     }
     assert!(took <= FIRST_RUN, "the first run took {took:?}");

@@ -1,5 +1,6 @@
 //! Files that are written and kept.
 
+use super::skipping::skip;
 use crate::server::{Server, instance};
 use labctl::domain::InstanceId;
 use labctl::node::{FileWrite, NodeErrorKind, Transport};
@@ -100,7 +101,7 @@ async fn a_full_disk_leaves_the_old_file_and_nothing_else() {
         .arg(&small)
         .status();
     if !mounted.is_ok_and(|status| status.success()) {
-        eprintln!("cannot mount: skipped");
+        skip("a full disk: nothing can be mounted here");
         return;
     }
     let node = server.connect().await;

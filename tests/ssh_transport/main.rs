@@ -9,4 +9,6 @@ mod execs;
 mod files;
 mod looks;
 mod server;
+#[path = "../skipping/mod.rs"]
+mod skipping;
 mod ways;

@@ -1,0 +1,24 @@
+//! What a test does where it cannot be run: it says so past the capture of its output, and in CI it fails.
+
+use std::collections::BTreeSet;
+use std::io::{Write, stderr};
+use std::sync::{Mutex, PoisonError};
+
+/// What was said already: seventy tests that want the same nodes say it once.
+static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Says that something is left out, and `why`. Panics in CI, which leaves nothing out.
+pub fn skip(why: &str) {
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "CI leaves nothing out, and this would be: {why}"
+    );
+    let is_new = SAID
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(why.to_owned());
+    if is_new {
+        // Not eprintln!, which is shown for tests that fail only; and in one piece, as others write at the same time.
+        let _ = stderr().write_all(format!("SKIPPED: {why}\n").as_bytes());
+    }
+}
