@@ -66,7 +66,7 @@ pub use probe::{
 };
 pub use redact::{RedactingStream, Redactor};
 pub use reference::familiar_reference;
-pub use state::State;
+pub use state::{KnownTask, State};
 pub use text::{CommandText, Environment, Hole, MissingValue, Part, Text, shell_quoted};
 pub use undo::{EngineOptionsUndo, FileBefore, Undo, UndoPhase};
 pub use values::Values;

@@ -14,8 +14,8 @@ pub struct State {
     pub baselines: BTreeMap<NodeName, Baseline>,
     /// How each step last ended; `None` while it runs, or since labctl died in it.
     pub steps: BTreeMap<StepKey, Option<Outcome>>,
-    /// The steps that every task had in the plans so far.
-    pub tasks: BTreeMap<TaskId, BTreeSet<StepKey>>,
+    /// The tasks of the plans so far, in the lab's order.
+    pub tasks: Vec<KnownTask>,
     /// What is owed on each node, in the order in which the steps started.
     pub owed: BTreeMap<NodeName, Vec<Undo>>,
     /// All that was ever owed on each node: the proof of what is ours there.
@@ -28,6 +28,17 @@ pub struct State {
     pub values: BTreeMap<String, String>,
     /// Whether a run is under way, or was when labctl died.
     pub running: Option<Verb>,
+}
+
+/// A task that a plan had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownTask {
+    /// Its id.
+    pub id: TaskId,
+    /// Its title.
+    pub title: String,
+    /// The steps that it had in any plan.
+    pub steps: BTreeSet<StepKey>,
 }
 
 impl State {
@@ -125,13 +136,25 @@ impl State {
         if plan.verb != Verb::Run {
             return;
         }
+        // A plan may have some of the lab's tasks only: what is new goes behind what it follows.
+        let mut behind = 0;
         for step in &plan.steps {
-            self.tasks
-                .entry(step.task.clone())
-                .or_default()
-                .insert(step.key.clone());
+            let known = self.tasks.iter().position(|task| task.id == step.task);
+            let at = known.unwrap_or_else(|| {
+                let (id, title) = (step.task.clone(), step.task_title.clone());
+                let steps = BTreeSet::new();
+                self.tasks.insert(behind, KnownTask { id, title, steps });
+                behind
+            });
+            self.tasks[at].steps.insert(step.key.clone());
+            behind = at + 1;
         }
         self.plan = Some(plan.clone());
+    }
+
+    /// Returns the task `id`, where a plan had it.
+    pub fn task(&self, id: &TaskId) -> Option<&KnownTask> {
+        self.tasks.iter().find(|task| task.id == *id)
     }
 
     /// Says whether anything in `undos`, of some other node, is known only to the records of `node`.
@@ -150,8 +173,8 @@ impl State {
 
     /// Says whether every step that `task` ever had here has passed.
     pub fn task_passed(&self, task: &TaskId) -> bool {
-        self.tasks.get(task).is_some_and(|steps| {
-            steps
+        self.task(task).is_some_and(|task| {
+            task.steps
                 .iter()
                 .all(|step| matches!(self.steps.get(step), Some(Some(outcome)) if outcome.lets_others_go_on()))
         })

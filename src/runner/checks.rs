@@ -127,7 +127,7 @@ async fn sign_shows(shared: &Shared, check: &Check) -> bool {
 
 fn was_begun_here(shared: &Shared, task: &TaskId) -> bool {
     let state = shared.state();
-    let mut steps = state.tasks.get(task).into_iter().flatten();
+    let mut steps = state.task(task).into_iter().flat_map(|task| &task.steps);
     steps.any(|step| matches!(state.steps.get(step), Some(Some(Outcome::Passed))))
 }
 

@@ -4,6 +4,7 @@ mod clearing;
 mod images;
 mod inventory;
 mod labs;
+mod owed;
 mod plan;
 mod playground;
 mod run;

@@ -6,7 +6,8 @@ use super::super::line::{Line, labelled, show_lines};
 use super::super::outcome::mark;
 use super::super::style::{Ink, Style};
 use super::super::table::{Table, cell};
-use crate::domain::{InstanceId, NodeName, Outcome, State, StepKey, TaskId, Undo, Verb};
+use super::owed::in_sum;
+use crate::domain::{InstanceId, KnownTask, NodeName, Outcome, State, StepKey, Undo, Verb};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
@@ -80,55 +81,27 @@ fn nodes_text(view: &StatusView<'_>) -> String {
     nodes.join(", ")
 }
 
-/// Returns the tasks in the plan's order; those of earlier plans first.
-fn tasks_in_order(state: &State) -> Vec<&TaskId> {
-    let planned: Vec<&TaskId> = state
-        .plan
-        .iter()
-        .flat_map(|plan| &plan.steps)
-        .map(|step| &step.task)
-        .collect();
-    let mut tasks: Vec<&TaskId> = state.tasks.keys().filter(|task| !planned.contains(task)).collect();
-    for task in planned {
-        if !tasks.contains(&task) {
-            tasks.push(task);
-        }
-    }
-    tasks
-}
-
 fn passed(state: &State, step: &StepKey) -> bool {
     matches!(state.steps.get(step), Some(Some(outcome)) if outcome.lets_others_go_on())
 }
 
 fn task_lines(state: &State) -> Vec<Line> {
-    let mut table = Table::with_heads(["task", "done", "steps", ""]);
-    let tasks = tasks_in_order(state);
-    if tasks.is_empty() {
+    if state.tasks.is_empty() {
         return vec![Line::default(), Line::text("  No task was begun.")];
     }
-    for task in tasks {
-        let none = BTreeSet::new();
-        let steps = state.tasks.get(task).unwrap_or(&none);
+    let mut table = Table::with_heads(["task", "done", "steps", ""]);
+    for KnownTask { id, title, steps } in &state.tasks {
         let done = steps.iter().filter(|step| passed(state, step)).count();
-        let title = state
-            .plan
-            .iter()
-            .flat_map(|plan| &plan.steps)
-            .find(|step| step.task == *task);
         let (word, ink) = match done {
             _ if done == steps.len() => ("✔ yes", Ink::Good),
             0 => ("· no", Ink::Quiet),
             _ => ("◐ partly", Ink::Warning),
         };
         table.row(vec![
-            cell(Ink::Text, task.as_str()),
+            cell(Ink::Text, id.as_str()),
             cell(ink, word),
             cell(Ink::Text, format!("{done} of {}", steps.len())),
-            cell(
-                Ink::Quiet,
-                title.map(|step| step.task_title.clone()).unwrap_or_default(),
-            ),
+            cell(Ink::Quiet, title),
         ]);
     }
     let mut lines = vec![Line::default()];
@@ -181,9 +154,9 @@ fn owed_lines(state: &State, style: Style) -> Vec<Line> {
         if owed.is_empty() {
             lines.extend(labelled(4, node.as_str(), "nothing but labctl's own notes", style));
         }
-        for (at, undo) in owed.iter().enumerate() {
+        for (at, text) in in_sum(owed).iter().enumerate() {
             let label = if at == 0 { node.as_str() } else { "" };
-            lines.extend(labelled(4, label, &undo.to_string(), style));
+            lines.extend(labelled(4, label, text, style));
         }
     }
     for line in &state.host_lines {
@@ -200,9 +173,11 @@ fn value_lines(state: &State, style: Style) -> Vec<Line> {
             Ink::Strong,
             format!("  {} captured", counted(state.values.len(), "value")),
         ));
+        let mut table = Table::default();
         for (name, value) in &state.values {
-            lines.extend(labelled(4, &format!("{name} "), value, style));
+            table.row(vec![cell(Ink::Quiet, name), cell(Ink::Text, value)]);
         }
+        lines.extend(table.lines_within(4, style).unwrap_or_else(|| table.lines(4)));
     }
     lines
 }

@@ -130,6 +130,33 @@ fn a_status_says_what_is_done_owed_and_next() {
 }
 
 #[test]
+fn a_status_has_the_tasks_of_every_plan_in_the_labs_order_with_their_titles() {
+    let begins = |wanted: &[&str]| {
+        let mut plan = plan();
+        plan.steps.retain(|step| wanted.contains(&step.task.as_str()));
+        events(good_run_of(plan)).swap_remove(0)
+    };
+    let mut runs = [
+        begins(&["task1"]),
+        begins(&["prerequisites", "task1"]),
+        begins(&["task1"]),
+        begins(&["prerequisites"]),
+    ];
+    for (run, index) in runs.iter_mut().zip(0..) {
+        run.index = index;
+    }
+    let shown = status(&State::of(&runs), TERMINAL);
+    let tasks: Vec<&str> = shown.lines().filter(|line| line.contains("· no")).collect();
+    assert_eq!(
+        tasks,
+        [
+            "  prerequisites  · no  0 of 6  What every node must have",
+            "  task1          · no  0 of 5  DockChat with Compose on node-0",
+        ]
+    );
+}
+
+#[test]
 fn where_nothing_can_be_verified_a_status_does_not_advise_to() {
     let unverifiable = crate::domain::Plan {
         verifiable: false,
