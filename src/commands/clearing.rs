@@ -8,7 +8,7 @@ use super::opening::new_run_id;
 use super::session::Session;
 use super::verify::access;
 use crate::cli;
-use crate::domain::{Inventory, NodeName, Outcome, Plan, State, Values, Work};
+use crate::domain::{Inventory, NodeName, Outcome, Plan, State, Values, Work, shell_quoted};
 use crate::exit::Exit;
 use crate::journal::{Instance, MemoryJournal};
 use crate::node::NodeError;
@@ -53,8 +53,14 @@ pub(super) async fn agreed(
     }
     session.warn(&format!("{list}\n"));
     if !session.can_ask() {
-        return Err(Failure::usage("nothing was touched: this has to be agreed to")
-            .hint("`labctl cleanup --scope all --yes` removes all that is listed"));
+        // Without the inventory it would be said of other nodes.
+        let named = session.common.inventory.as_deref().filter(|name| !name.is_empty());
+        let inventory = named.map_or_else(String::new, |name| format!(" --inventory {}", shell_quoted(name)));
+        return Err(
+            Failure::usage("nothing was touched: this has to be agreed to").hint(format!(
+                "`labctl cleanup --scope all{inventory} --yes` removes all that is listed"
+            )),
+        );
     }
     // Ctrl-C must end a question that nobody answers.
     let asking = session.clone();

@@ -128,6 +128,10 @@ async fn check(session: &Session) -> Result<Exit, Failure> {
         };
         session.print(&report::inventory_check_listing(&rows, &style));
     }
-    let all_reached = rows.iter().all(|row| matches!(row.found, FoundOnNode::Facts(_)));
-    Ok(if all_reached { Exit::Success } else { Exit::CouldNotRun })
+    let is_usable = |row: &InventoryRow| matches!(&row.found, FoundOnNode::Facts(facts) if facts.engine.is_some());
+    Ok(if rows.iter().all(is_usable) {
+        Exit::Success
+    } else {
+        Exit::CouldNotRun
+    })
 }

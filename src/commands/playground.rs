@@ -13,6 +13,7 @@ use crate::playground::{
     WantedNodes,
 };
 use crate::report::{self, PlaygroundRow, Style, sanitised_line};
+use crate::runner::take_out_host_line;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::time::Duration;
@@ -55,6 +56,16 @@ async fn down(session: &Session, playground: &Playground) -> Result<(), Failure>
             "Instance {} on the playground goes with it.",
             instance.record().id
         ));
+    }
+    // Nothing will know of these lines when the instances are closed.
+    for instance in &instances {
+        for line in instance.state()?.host_lines {
+            take_out_host_line(&line).map_err(|fault| Failure::could_not_run(fault.to_string()))?;
+            session.tell(&format!(
+                "`{}` is no longer in {} of this machine",
+                line.text, line.file
+            ));
+        }
     }
     playground
         .down(&mut |progress| session.tell(&sentence(&progress)))

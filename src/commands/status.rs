@@ -17,13 +17,24 @@ pub(super) fn status(session: &Session) -> Result<Exit, Failure> {
         return Ok(Exit::Success);
     }
     if instances.is_empty() {
-        session.print("No lab instance is open: nothing is owed on any node.");
+        session.print(&nothing_open(session));
         return Ok(Exit::Success);
     }
     for instance in &instances {
         show(session, instance)?;
     }
     Ok(Exit::Success)
+}
+
+/// Says that nothing is known here, which is not the same as that nothing is there.
+fn nothing_open(session: &Session) -> String {
+    let mut text = "No lab instance is open here: labctl owes no node anything that it knows of.".to_owned();
+    if session.common.inventory.is_some() {
+        text.push_str(
+            "\nThe nodes were not asked: `labctl cleanup --inventory FILE` finds what another labctl owes there.",
+        );
+    }
+    text
 }
 
 fn show(session: &Session, instance: &Instance) -> Result<(), Failure> {
@@ -40,6 +51,7 @@ fn show(session: &Session, instance: &Instance) -> Result<(), Failure> {
             .iter()
             .map(|node| (&node.name, node.address.as_str()))
             .collect(),
+        vars: &record.vars,
         since: Some(record.opened),
         now: Timestamp::now(),
         held_by: holder(instance),
@@ -72,6 +84,7 @@ fn document(instance: &Instance) -> Result<serde_json::Value, Failure> {
         "instance": record.id,
         "lab": record.lab,
         "inventory": record.inventory.source,
+        "vars": record.vars,
         "opened": record.opened,
         "held_by": holder(instance),
         "steps": steps,

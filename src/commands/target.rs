@@ -5,9 +5,9 @@ use super::playground::bring_up;
 use super::session::Session;
 use crate::domain::{Diagnostics, Inventory};
 use crate::journal::{Instance, InstanceRecord};
-use crate::load::{self, DEFAULT_LAB, InventoryPlaces, LabDefinition};
+use crate::load::{self, DEFAULT_LAB, InventoryPlaces, LabDefinition, LabSource};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The machines to use.
 pub(super) struct Machines {
@@ -23,12 +23,14 @@ pub(super) struct ChosenLab {
     /// Its file; `None` where it is built in.
     pub(super) file: Option<PathBuf>,
     pub(super) definition: LabDefinition,
+    source: LabSource,
 }
 
 impl ChosenLab {
-    /// Says whether the instance of `record` is of this lab.
+    /// Says whether the instance of `record` is of this lab, or of a copy of it: the one in a clone of labctl's repository is built in, too.
     pub(super) fn is_of(&self, record: &InstanceRecord) -> bool {
-        record.is_of_lab(&self.name, self.file.as_deref())
+        let is_copy = || source_of(record, Path::new("/")).is_ok_and(|theirs| self.source.is_copy_of(&theirs));
+        record.is_of_lab(&self.name, self.file.as_deref()) || is_copy()
     }
 }
 
@@ -87,12 +89,9 @@ pub(super) fn lab(session: &Session, name: Option<&str>) -> Result<ChosenLab, Fa
     let instance = if name.is_some() { None } else { only_instance(session)? };
     let record = instance.as_ref().map(Instance::record);
     let called = name.or_else(|| Some(record?.lab.as_str())).unwrap_or(DEFAULT_LAB);
-    let find = |name: &str| load::find_lab(Some(name), &session.working_directory);
-    // An instance's lab is found from any directory, and no other one of that name is taken for it.
-    let found = match record.map(|record| record.lab_file.as_deref()) {
-        Some(Some(file)) => find(&file.to_string_lossy()),
-        Some(None) => load::built_in_lab(called).map_or_else(|| find(called), Ok),
-        None => find(called),
+    let found = match record {
+        Some(record) => source_of(record, &session.working_directory),
+        None => load::find_lab(Some(called), &session.working_directory),
     };
     let source = found.map_err(|faults| explained(session, name, faults))?;
     // What is built in is called something that is no file.
@@ -101,7 +100,17 @@ pub(super) fn lab(session: &Session, name: Option<&str>) -> Result<ChosenLab, Fa
         name: called.to_owned(),
         file: file.ok(),
         definition: load::parse_lab(&source)?,
+        source,
     })
+}
+
+/// Finds the lab of the instance of `record`, from any directory; no other one of that name is taken for it.
+fn source_of(record: &InstanceRecord, working_directory: &Path) -> Result<LabSource, Diagnostics> {
+    let find = |name: &str| load::find_lab(Some(name), working_directory);
+    match &record.lab_file {
+        Some(file) => find(&file.to_string_lossy()),
+        None => load::built_in_lab(&record.lab).map_or_else(|| find(&record.lab), Ok),
+    }
 }
 
 /// Adds to `faults`, where no lab is called `name`, that a task is: of the lab that would be meant without a name.

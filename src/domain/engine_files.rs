@@ -27,10 +27,15 @@ pub enum EngineFileError {
         line: String,
     },
     /// The line of ours has been changed.
-    #[error("the line of labctl in {DEFAULTS_FILE} was changed since: {line}")]
+    #[error(
+        "the line of labctl in {DEFAULTS_FILE} was changed since: {line}; put it back as labctl wrote it, which is {ours}, or remove it, \
+         and restart the engine"
+    )]
     Changed {
         /// What stands there now.
         line: String,
+        /// What labctl wrote.
+        ours: String,
     },
 }
 
@@ -198,6 +203,7 @@ pub fn restore_defaults(content: &[u8], original: &[u8], line: &str) -> Result<V
             (0, None) => Ok(content.to_vec()),
             (0, Some(_)) => Err(EngineFileError::Changed {
                 line: "it is gone".to_owned(),
+                ours: shown(line.as_bytes()),
             }),
             (lines, _) => Err(EngineFileError::SeveralLines { lines }),
         };
@@ -209,6 +215,7 @@ pub fn restore_defaults(content: &[u8], original: &[u8], line: &str) -> Result<V
     if text != line.as_bytes() {
         return Err(EngineFileError::Changed {
             line: shown(now[*index]),
+            ours: shown(line.as_bytes()),
         });
     }
     if let Some(old_line) = old_line {

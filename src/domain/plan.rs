@@ -52,6 +52,9 @@ pub struct Plan {
     pub steps: Vec<PlannedStep>,
     /// Addresses to print when all of a task's steps passed.
     pub links: Vec<PlannedLink>,
+    /// The tasks of which it has some steps only.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub in_part: BTreeSet<TaskId>,
     /// Names that are to lead to a node from the machine that labctl runs on, when all of a task's steps passed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<PlannedHost>,

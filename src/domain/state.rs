@@ -1,6 +1,8 @@
 //! What an instance has come to: a fold over its journal, the same whoever folds it.
 
-use super::{Baseline, Event, EventKind, HostLine, NodeName, Outcome, Plan, StepKey, TaskId, Undo, Verb};
+use super::{
+    Baseline, Event, EventKind, HostLine, LEFT_OUT, NodeName, Outcome, Plan, PlannedStep, StepKey, TaskId, Undo, Verb,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The state of an instance.
@@ -39,6 +41,8 @@ pub struct KnownTask {
     pub title: String,
     /// The steps that it had in any plan.
     pub steps: BTreeSet<StepKey>,
+    /// Whether a plan had them all.
+    pub is_whole: bool,
 }
 
 impl State {
@@ -138,15 +142,27 @@ impl State {
         }
         // A plan may have some of the lab's tasks only: what is new goes behind what it follows.
         let mut behind = 0;
-        for step in &plan.steps {
+        let of_lab = |step: &&PlannedStep| step.task.as_str() != LEFT_OUT;
+        for step in plan.steps.iter().filter(of_lab) {
             let known = self.tasks.iter().position(|task| task.id == step.task);
             let at = known.unwrap_or_else(|| {
                 let (id, title) = (step.task.clone(), step.task_title.clone());
                 let steps = BTreeSet::new();
-                self.tasks.insert(behind, KnownTask { id, title, steps });
+                let is_whole = false;
+                self.tasks.insert(
+                    behind,
+                    KnownTask {
+                        id,
+                        title,
+                        steps,
+                        is_whole,
+                    },
+                );
                 behind
             });
-            self.tasks[at].steps.insert(step.key.clone());
+            let task = &mut self.tasks[at];
+            task.steps.insert(step.key.clone());
+            task.is_whole |= !plan.in_part.contains(&step.task);
             behind = at + 1;
         }
         self.plan = Some(plan.clone());
@@ -171,13 +187,10 @@ impl State {
             .collect()
     }
 
-    /// Says whether every step that `task` ever had here has passed.
-    pub fn task_passed(&self, task: &TaskId) -> bool {
-        self.task(task).is_some_and(|task| {
-            task.steps
-                .iter()
-                .all(|step| matches!(self.steps.get(step), Some(Some(outcome)) if outcome.lets_others_go_on()))
-        })
+    /// Says whether a step of `task` has passed.
+    pub fn has_begun(&self, task: &TaskId) -> bool {
+        let mut steps = self.task(task).into_iter().flat_map(|task| &task.steps);
+        steps.any(|step| matches!(self.steps.get(step), Some(Some(Outcome::Passed))))
     }
 
     /// Says whether anything was changed, on any node or in the hosts file here, and not yet taken back.

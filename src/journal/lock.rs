@@ -28,7 +28,7 @@ impl fmt::Display for LockHolder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "`labctl {}`, process {}, since {}",
+            "`labctl {}`, process {}, since {:.0}",
             self.verb, self.pid, self.since
         )
     }

@@ -155,7 +155,13 @@ impl<'a> Fields<'a> {
 
     /// Returns the duration of `key`.
     pub(super) fn duration(&mut self, key: &'static str, faults: &mut Faults) -> Option<Spanned<Duration>> {
-        let text = self.text(key, faults)?;
+        let value = self.get(key)?;
+        if let DeValue::Integer(number) = value.get_ref() {
+            let hint = format!("write it with its unit: `\"{}s\"`", number.as_str());
+            faults.push(wrong_type(faults, value, "a duration").hint(hint));
+            return None;
+        }
+        let text = as_text(value, faults)?;
         match parse_duration(text.get_ref()) {
             Ok(duration) => Some(Spanned::new(text.span(), duration)),
             Err(problem) => {

@@ -188,7 +188,11 @@ fn read_host(fields: &mut Fields<'_>, key: &'static str, faults: &mut Faults) ->
 fn fill_in(faults: &Faults, text: &Spanned<String>, key: &str) -> crate::domain::Diagnostic {
     faults
         .fault(text.span(), format!("`{key}` is not filled in yet"))
-        .label("fill this in, or remove the line")
+        .label(if key == "private_ip" {
+            "fill this in"
+        } else {
+            "fill this in, or remove the line"
+        })
 }
 
 /// Reads the keys that say how to log in.

@@ -70,6 +70,28 @@ impl LabSource {
         &self.text
     }
 
+    /// Says whether `other` is the same lab, wherever it is: the same files with the same texts.
+    pub fn is_copy_of(&self, other: &Self) -> bool {
+        let texts = |source: &Self| -> Option<Vec<(String, String)>> {
+            let paths = source.paths().ok()?.into_iter();
+            let text = |path: String| Some((source.file(&path).ok()?.text.clone(), path));
+            paths.map(text).collect()
+        };
+        self.text.text == other.text.text && texts(self).is_some_and(|ours| texts(other) == Some(ours))
+    }
+
+    /// Returns the paths of all files below the lab's folder, in order.
+    fn paths(&self) -> Result<Vec<String>, String> {
+        let mut paths = Vec::new();
+        match &self.files {
+            LabFiles::BuiltIn(root) => built_in_paths(root, root.path(), &mut paths),
+            LabFiles::Folder(root) => disk_paths(root, root, &mut paths).map_err(|error| error.to_string())?,
+            LabFiles::Given(files) => paths.extend(files.keys().cloned()),
+        }
+        paths.sort();
+        Ok(paths)
+    }
+
     /// Returns the file at `path` below the lab's folder.
     pub(super) fn file(&self, path: &str) -> Result<Arc<SourceText>, String> {
         let path = inside(path)?;

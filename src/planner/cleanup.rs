@@ -59,6 +59,7 @@ pub fn plan_cleanup(state: &State) -> Plan {
         lab_title,
         steps,
         links: Vec::new(),
+        in_part: Default::default(),
         hosts: Vec::new(),
         host_lines: state.host_lines.iter().cloned().collect(),
         verifiable: state.plan.as_ref().is_none_or(|plan| plan.verifiable),

@@ -41,7 +41,7 @@ pub fn plan_run(lab: &Lab, state: &State, selection: &Selection) -> Result<Plan,
             what: format!("what was selected of lab {}", lab.id),
         });
     }
-    let links = planned_links(lab, &steps);
+    let links = planned_links(lab, state, &steps);
     let hosts = planned_hosts(lab, &steps);
     Ok(Plan {
         verb: Verb::Run,
@@ -49,16 +49,28 @@ pub fn plan_run(lab: &Lab, state: &State, selection: &Selection) -> Result<Plan,
         lab_title: lab.title.clone(),
         steps,
         links,
+        in_part: in_part(lab, &chosen),
         hosts,
         host_lines: Vec::new(),
         verifiable: lab.tasks.iter().any(|task| !task.verify.is_empty()),
     })
 }
 
-/// Returns what can be opened after `steps`: what a task is about that takes something away, leads nowhere.
-fn planned_links(lab: &Lab, steps: &[PlannedStep]) -> Vec<PlannedLink> {
-    let is_done = |task: &TaskId| steps.iter().any(|step| step.task == *task);
-    let tasks = lab.tasks.iter().filter(|task| is_done(&task.id));
+/// Returns the tasks of which not every step is `chosen`.
+fn in_part(lab: &Lab, chosen: &[(&Task, &Step)]) -> BTreeSet<TaskId> {
+    let count = |task: &Task| chosen.iter().filter(|(other, _)| other.id == task.id).count();
+    let tasks = lab
+        .tasks
+        .iter()
+        .filter(|task| (1..task.steps.len()).contains(&count(task)));
+    tasks.map(|task| task.id.clone()).collect()
+}
+
+/// Returns what can be opened after `steps`: what a task takes away that is planned too, or was begun before, leads nowhere.
+fn planned_links(lab: &Lab, state: &State, steps: &[PlannedStep]) -> Vec<PlannedLink> {
+    let is_planned = |task: &TaskId| steps.iter().any(|step| step.task == *task);
+    let is_done = |task: &TaskId| is_planned(task) || state.has_begun(task);
+    let tasks = lab.tasks.iter().filter(|task| is_planned(&task.id));
     let links = tasks.flat_map(|task| task.links.iter().map(|link| (&task.id, link)));
     links
         .filter(|(_, link)| !link.superseded_by.as_ref().is_some_and(is_done))

@@ -22,6 +22,7 @@ pub fn plan_verify(lab: &Lab, names: &[String]) -> Result<Plan, PlanError> {
         lab_title: lab.title.clone(),
         steps,
         links: Vec::new(),
+        in_part: Default::default(),
         hosts: Vec::new(),
         host_lines: Vec::new(),
         verifiable: true,

@@ -1,30 +1,37 @@
 //! What stands at the end of a run: the table, the totals, what is left, and what to do next.
 
+use super::cleaned::{CLEAR_COMMAND, cleanup_lines};
 use super::layout::{counted, duration_for_people};
-use super::line::{Line, labelled, paragraph};
+use super::line::{Line, labelled_path, paragraph};
 use super::story::{End, Story};
 use super::style::{Ink, Style};
 use super::table::{Cell, Table, cell};
-use super::tally::{CleanupTally, Tally};
+use super::tally::Tally;
 use crate::domain::{Counts, HostWork, NodeName, Plan, PlannedHost, TaskId, Verb, Work, shell_quoted};
 use std::collections::BTreeSet;
 
 pub(crate) const INDENT: usize = 2;
 
-/// What takes everything from the nodes.
-const CLEAR_COMMAND: &str = "labctl cleanup --scope all";
-
 /// Returns everything that is shown after the last step.
 pub(crate) fn closing_lines(story: &Story, style: Style) -> Vec<Line> {
-    let mut lines = vec![Line::default()];
+    let mut lines = Vec::new();
+    if let hidden @ 1.. = story.skipped_unseen() {
+        let text = format!(
+            "↷ {} skipped: what each needs failed or was skipped",
+            counted(hidden, "more step")
+        );
+        lines.extend(paragraph(INDENT, Ink::Quiet, &text, style));
+    }
+    lines.push(Line::default());
     if !story.tally.tasks.is_empty() {
         lines.extend(summary_table(&story.tally, style));
         lines.push(Line::default());
     }
     lines.extend(brief_closing_lines(story, style));
+    lines.extend(cause_lines(story, style));
     lines.extend(links(story, style));
     lines.extend(hosts(story, style));
-    lines.extend(report_lines(story, style));
+    lines.extend(report_lines(story));
     lines.extend(next_lines(story, style));
     lines
 }
@@ -39,6 +46,19 @@ pub(crate) fn brief_closing_lines(story: &Story, style: Style) -> Vec<Line> {
         lines.extend(cleanup_lines(&story.cleanup, style));
     }
     lines
+}
+
+/// Returns what went wrong first, where so much was said since that it may be far above.
+fn cause_lines(story: &Story, style: Style) -> Vec<Line> {
+    let Some((step, cause)) = &story.first_failed else {
+        return Vec::new();
+    };
+    let counts = &story.tally.counts;
+    if story.verb() != Verb::Run || counts.failed + counts.could_not_run + counts.skipped < 2 {
+        return Vec::new();
+    }
+    let text = format!("First to go wrong: {}  {}: {cause}", step.key.node, step.title);
+    paragraph(INDENT, Ink::Bad, &text, style)
 }
 
 fn summary_table(tally: &Tally, style: Style) -> Vec<Line> {
@@ -156,100 +176,6 @@ pub(crate) fn joined_or_listed(words: &[(Ink, String)], end: &str, style: Style)
     listed.chain([Line::of(Ink::Quiet, format!("  {end}"))]).collect()
 }
 
-/// Returns what a cleanup left, with the exact command that tries again.
-pub(crate) fn cleanup_lines(cleanup: &CleanupTally, style: Style) -> Vec<Line> {
-    let mut lines = Vec::new();
-    if !cleanup.undone.is_empty() {
-        lines.push(Line::text(format!(
-            "  {} taken back.",
-            counted(cleanup.undone.len(), "thing")
-        )));
-    }
-    for (line, _) in cleanup.host_lines.iter().filter(|(_, failed)| failed.is_none()) {
-        let text = format!("`{}` is no longer in {} of this machine.", line.text, line.file);
-        lines.extend(paragraph(INDENT, Ink::Text, &text, style));
-    }
-    let hosts_left = cleanup.host_lines.iter().filter(|(_, failed)| failed.is_some());
-    if !cleanup.ours.is_empty() || !cleanup.failed.is_empty() || hosts_left.clone().count() > 0 {
-        lines.push(Line::default());
-        lines.push(Line::of(Ink::Bad, "  Left of the lab:"));
-        // Several steps may owe the same, for the same reason.
-        let mut told = BTreeSet::new();
-        for (node, undo, reason) in &cleanup.failed {
-            let text = format!("could not {undo}: {reason}");
-            if told.insert((node, text.clone())) {
-                lines.extend(item(node.as_str(), &text, style));
-            }
-        }
-        for (node, difference) in &cleanup.ours {
-            lines.extend(item(node.as_str(), &difference.to_string(), style));
-        }
-        for (line, fault) in hosts_left {
-            let fault = fault.iter().map(ToString::to_string).collect::<String>();
-            lines.extend(item("here", &format!("could not {line}: {fault}"), style));
-        }
-        lines.push(Line::text("  Try again: ").and(Ink::Accent, "labctl cleanup"));
-    }
-    if !cleanup.not_cleared.is_empty() {
-        lines.push(Line::default());
-        lines.push(Line::of(Ink::Bad, "  Still there:"));
-        for (node, left) in &cleanup.not_cleared {
-            lines.extend(item(node.as_str(), &left.to_string(), style));
-        }
-        lines.push(Line::text("  Try again: ").and(Ink::Accent, CLEAR_COMMAND));
-    }
-    if !cleanup.others.is_empty() {
-        lines.push(Line::default());
-        let text = "Different from before the lab and not the lab's, left alone:";
-        lines.extend(paragraph(INDENT, Ink::Quiet, text, style));
-        for (node, difference) in &cleanup.others {
-            lines.extend(item(node.as_str(), &difference.to_string(), style));
-        }
-    }
-    if !cleanup.released.is_empty() {
-        let nodes: Vec<&str> = cleanup.released.iter().map(NodeName::as_str).collect();
-        lines.push(Line::default());
-        lines.push(Line::of(
-            Ink::Good,
-            format!("  Nothing of the lab is left on {}.", nodes.join(", ")),
-        ));
-    }
-    if !cleanup.cleared.is_empty() {
-        let nodes: Vec<&str> = cleanup.cleared.iter().map(NodeName::as_str).collect();
-        let text = format!(
-            "No container, no image and no option of the engine's is left on {}.",
-            nodes.join(", ")
-        );
-        lines.push(Line::default());
-        lines.extend(paragraph(INDENT, Ink::Good, &text, style));
-    }
-    lines
-}
-
-fn item(place: &str, text: &str, style: Style) -> Vec<Line> {
-    let mut lines = Vec::new();
-    let indent = place.len() + 6;
-    for (at, line) in paragraph(0, Ink::Text, text, narrowed(style, indent))
-        .iter()
-        .enumerate()
-    {
-        let head = if at == 0 {
-            format!("    {place}  ")
-        } else {
-            " ".repeat(indent)
-        };
-        lines.push(Line::of(Ink::Accent, head).and(Ink::Text, line.show(Style::plain())));
-    }
-    lines
-}
-
-fn narrowed(style: Style, by: usize) -> Style {
-    Style {
-        width: style.width.map(|width| width.saturating_sub(by)),
-        ..style
-    }
-}
-
 /// Says whether all steps of `task` hold.
 fn holds(story: &Story, plan: &Plan, task: &TaskId) -> bool {
     let task = story.tally.tasks.iter().find(|tally| tally.id == *task);
@@ -305,24 +231,28 @@ fn links(story: &Story, style: Style) -> Vec<Line> {
 }
 
 /// Returns where the whole run can be read.
-fn report_lines(story: &Story, style: Style) -> Vec<Line> {
+fn report_lines(story: &Story) -> Vec<Line> {
     let place = story.report.as_deref();
-    place.map_or_else(Vec::new, |html| labelled(INDENT, "Report", html, style))
+    place.map_or_else(Vec::new, |html| labelled_path(INDENT, "Report", html))
 }
 
 /// Returns what a person may want to type next.
 fn next_lines(story: &Story, style: Style) -> Vec<Line> {
     let Some(plan) = &story.plan else { return Vec::new() };
-    let failed = story.first_failed.as_ref();
+    let failed = story.first_failed.as_ref().and_then(|_| story.first_open());
     let stopped = story.end.as_ref().is_some_and(|end| end.aborted.is_some());
     let mut commands: Vec<(String, &str)> = Vec::new();
     match plan.verb {
         Verb::Run => {
-            let goes_on = failed.map(|failed| (plan.goes_on_at(&failed.key), &failed.key.step));
+            let goes_on = failed.map(|failed| (plan.goes_on_at(failed), &failed.step));
             match goes_on {
                 Some((first, failed)) if first != failed => {
                     let again = format!("{} --from {first}", run(plan));
-                    return command_lines(&[(again, "begins there, once all before it holds")], style);
+                    let commands = [
+                        (again, "begins there, once you did what is missing"),
+                        (run(plan), "does what is missing, too"),
+                    ];
+                    return command_lines(&commands, style);
                 }
                 Some((step, _)) => commands.push((format!("{} --from {step}", run(plan)), "goes on from there")),
                 None if stopped => commands.push((run(plan), "goes on: what holds is left as it is")),
@@ -374,11 +304,10 @@ pub(crate) fn command_lines(commands: &[(String, &str)], style: Style) -> Vec<Li
     if table.fits(INDENT + 2, style) {
         lines.extend(table.lines(INDENT + 2));
     } else {
-        lines.extend(
-            commands
-                .iter()
-                .flat_map(|(command, _)| paragraph(INDENT + 2, Ink::Accent, command, style)),
-        );
+        for (command, meaning) in commands {
+            lines.extend(paragraph(INDENT + 2, Ink::Accent, command, style));
+            lines.extend(paragraph(INDENT + 4, Ink::Quiet, meaning, style));
+        }
     }
     lines
 }

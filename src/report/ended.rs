@@ -2,7 +2,7 @@
 
 use super::describe::describe_check;
 use super::layout::{counted, duration_for_people, size_for_people};
-use super::line::{Line, labelled};
+use super::line::{Line, labelled, labelled_path};
 use super::outcome::{complaint, mark, remark};
 use super::story::{Ended, Judged};
 use super::style::{Ink, Style};
@@ -105,6 +105,22 @@ pub(crate) fn ended_details(ended: &Ended, output_root: Option<&str>, style: Sty
     lines
 }
 
+/// How many characters of what was wanted or found fit into a sentence.
+const SHORT: usize = 100;
+
+/// Says in a sentence why a step failed.
+pub(crate) fn cause(ended: &Ended) -> String {
+    let failed = ended.judged.iter().filter(|judged| !judged.holds());
+    let verdict = failed.filter_map(|judged| judged.verdict.as_ref()).next();
+    let is_short = |text: &str| !text.is_empty() && !text.contains('\n') && text.chars().count() <= SHORT;
+    match verdict {
+        Some(verdict) if is_short(&verdict.expected) && is_short(&verdict.actual) => {
+            format!("expected {}, found {}", verdict.expected, verdict.actual)
+        }
+        _ => complaint(&ended.outcome).unwrap_or_default(),
+    }
+}
+
 /// Says what went wrong, where the lines below do not say it better.
 fn problem(ended: &Ended, no_check_failed: bool) -> Option<String> {
     match (&ended.outcome, &ended.step.work) {
@@ -196,7 +212,7 @@ fn output_lines(ended: &Ended, output_root: Option<&str>, style: Style) -> Vec<L
         if record.cut > 0 {
             text.push_str(&format!(", {} more were cut off", size_for_people(record.cut)));
         }
-        lines.extend(labelled(INDENT, "kept in", &text, style));
+        lines.extend(labelled_path(INDENT, "kept in", &text));
     }
     lines
 }
@@ -215,6 +231,8 @@ fn hints(ended: &Ended) -> Vec<String> {
     }
     match &ended.outcome {
         Outcome::CouldNotStart { hint: Some(hint), .. } => hints.push(hint.clone()),
+        // It printed something else than a value that is to be taken from it.
+        Outcome::CannotTell { .. } if ended.judged.is_empty() && !ended.step.captures.is_empty() => {}
         Outcome::LostConnection { .. } | Outcome::CannotTell { .. } => hints.push(format!(
             "see whether {node} is up and answers: `labctl inventory check`"
         )),

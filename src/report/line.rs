@@ -12,6 +12,8 @@ pub(crate) const READABLE: usize = 100;
 pub(crate) struct Line {
     spans: Vec<(Ink, String)>,
     right: Option<(Ink, String)>,
+    /// Whether it is shown whole, however narrow the screen.
+    is_whole: bool,
 }
 
 impl Line {
@@ -37,9 +39,9 @@ impl Line {
         self
     }
 
-    /// Shows the line with `style`, never wider than its width.
+    /// Shows the line with `style`, never wider than its width, unless it is to be whole.
     pub(crate) fn show(&self, style: Style) -> String {
-        let Some(width) = style.width else {
+        let Some(width) = style.width.filter(|_| !self.is_whole) else {
             return self.show_all(style);
         };
         let Some((ink, right)) = &self.right else {
@@ -109,6 +111,15 @@ pub(crate) fn labelled(indent: usize, label: &str, value: &str, style: Style) ->
         Line::of(Ink::Quiet, format!("{margin}{label:<LABEL$} ")).and(Ink::Text, part)
     });
     lines.collect()
+}
+
+/// Makes a line of a labelled path, which a terminal breaks where it must: what is broken here can be neither clicked nor copied.
+pub(crate) fn labelled_path(indent: usize, label: &str, path: &str) -> Vec<Line> {
+    let mut lines = labelled(indent, label, path, Style::plain());
+    for line in &mut lines {
+        line.is_whole = true;
+    }
+    lines
 }
 
 /// Makes lines of a `text` that is wrapped to the style's width, all of them indented alike.

@@ -2,6 +2,7 @@
 //! environment, and never sees a node: colour, width and verbosity are passed in.
 
 mod chronicle;
+mod cleaned;
 mod closing;
 mod describe;
 #[cfg(test)]

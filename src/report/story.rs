@@ -1,5 +1,6 @@
 //! Follows a run: a fold over its notices into what is running, what ended how, and what is counted.
 
+use super::ended::cause;
 use super::tail::Tail;
 use super::tally::{CleanupTally, Tally};
 use crate::domain::{
@@ -7,9 +8,12 @@ use crate::domain::{
     Verb, Verdict,
 };
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How many of the steps are told of that are skipped as they need one that failed: dozens would hide why.
+const SKIPPED_SHOWN: usize = 3;
 
 /// What is known of a run so far.
 #[derive(Debug, Default)]
@@ -24,8 +28,12 @@ pub(crate) struct Story {
     pub(crate) findings: Vec<Finding>,
     /// The checks of a verify that have ended: they are shown in order when all have.
     pub(crate) ended: BTreeMap<StepKey, Ended>,
-    /// The first step that did not pass.
-    pub(crate) first_failed: Option<Arc<PlannedStep>>,
+    /// The first step that did not pass, and why.
+    pub(crate) first_failed: Option<(Arc<PlannedStep>, String)>,
+    /// How many steps were skipped as they need one that failed.
+    skipped: usize,
+    /// The steps that hold.
+    held: BTreeSet<StepKey>,
     pub(crate) began: Option<(Timestamp, Instant)>,
     /// Where its report is.
     pub(crate) report: Option<String>,
@@ -238,11 +246,16 @@ impl Story {
             }
             EventKind::BaselineCompared { node, ours, others } => {
                 let on_node = |found: &crate::domain::Difference| (node.clone(), found.clone());
+                if ours.is_empty() {
+                    self.cleanup.clean.insert(node.clone());
+                }
                 self.cleanup.ours.extend(ours.iter().map(on_node));
                 self.cleanup.others.extend(others.iter().map(on_node));
             }
             EventKind::NodeCleared { node, left } => self.cleanup.clear(node, left),
-            EventKind::NodeReleased { node } => self.cleanup.released.push(node.clone()),
+            EventKind::NodeReleased { node } => {
+                self.cleanup.released.insert(node.clone());
+            }
             _ => {}
         }
         None
@@ -262,9 +275,8 @@ impl Story {
         let rest = running.tail.finish();
         let (tail, lines) = running.tail.into_kept();
         self.tally.count(&running.step, ending.outcome, ending.at, ending.took);
-        let is_failure = *ending.outcome == Outcome::FailedCheck || ending.outcome.could_not_run();
-        if is_failure && self.first_failed.is_none() {
-            self.first_failed = Some(Arc::clone(&running.step));
+        if ending.outcome.lets_others_go_on() {
+            self.held.insert(key.clone());
         }
         let ended = Ended {
             step: running.step,
@@ -276,6 +288,16 @@ impl Story {
             tail,
             lines,
         };
+        let is_failure = ended.outcome == Outcome::FailedCheck || ended.outcome.could_not_run();
+        if is_failure && self.first_failed.is_none() {
+            self.first_failed = Some((Arc::clone(&ended.step), cause(&ended)));
+        }
+        if self.verb() == Verb::Cleanup && ended.outcome.could_not_run() {
+            self.cleanup
+                .unreached
+                .entry(key.node.clone())
+                .or_insert_with(|| cause(&ended));
+        }
         if self.verb() == Verb::Verify {
             self.ended.insert(key.clone(), ended);
             return None;
@@ -288,6 +310,17 @@ impl Story {
             }
         ) {
             return None;
+        }
+        if matches!(
+            &ended.outcome,
+            Outcome::Skipped {
+                reason: SkipReason::NeedsFailed { .. }
+            }
+        ) {
+            self.skipped += 1;
+            if self.skipped > SKIPPED_SHOWN {
+                return None;
+            }
         }
         Some(Happening::StepEnded(Box::new(ended), rest))
     }
@@ -305,6 +338,17 @@ impl Story {
     pub(crate) fn node_columns(&self) -> usize {
         let names = self.steps.keys().map(|key| key.node.as_str().len());
         names.max().unwrap_or(0).min(16)
+    }
+
+    /// Returns how many skipped steps were not told of.
+    pub(crate) fn skipped_unseen(&self) -> usize {
+        self.skipped.saturating_sub(SKIPPED_SHOWN)
+    }
+
+    /// Returns the first step, in the plan's order, that does not hold: one that failed, or that waits for one.
+    pub(crate) fn first_open(&self) -> Option<&StepKey> {
+        let steps = self.plan.iter().flat_map(|plan| &plan.steps);
+        steps.map(|step| &step.key).find(|key| !self.held.contains(*key))
     }
 
     /// Returns how many steps the plan has.

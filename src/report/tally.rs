@@ -4,7 +4,7 @@ use crate::domain::{
     Counts, Difference, HostLine, HostsFault, NodeName, Outcome, PlannedStep, Removable, TaskId, Undo,
 };
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The counts of a run.
@@ -75,7 +75,12 @@ pub(crate) struct CleanupTally {
     pub(crate) failed: Vec<(NodeName, Undo, String)>,
     pub(crate) ours: Vec<(NodeName, Difference)>,
     pub(crate) others: Vec<(NodeName, Difference)>,
-    pub(crate) released: Vec<NodeName>,
+    /// The nodes on which nothing of ours was found.
+    pub(crate) clean: BTreeSet<NodeName>,
+    /// Those of them that hold nothing for others, either.
+    pub(crate) released: BTreeSet<NodeName>,
+    /// The nodes that could not be worked on, and why.
+    pub(crate) unreached: BTreeMap<NodeName, String>,
     /// The lines that were taken out of the hosts file of this machine, or could not be.
     pub(crate) host_lines: Vec<(HostLine, Option<HostsFault>)>,
     /// The nodes that were cleared of everything.
@@ -87,9 +92,14 @@ pub(crate) struct CleanupTally {
 impl CleanupTally {
     /// Says whether something is told to be left, with the command that tries again.
     pub(crate) fn leaves_something(&self) -> bool {
+        self.owes_still() || !self.not_cleared.is_empty()
+    }
+
+    /// Says whether something of the lab's is left, on a node or here.
+    pub(crate) fn owes_still(&self) -> bool {
         let is_left = |(_, failed): &(HostLine, Option<HostsFault>)| failed.is_some();
-        let hosts_left = self.host_lines.iter().any(is_left);
-        !(self.ours.is_empty() && self.failed.is_empty() && self.not_cleared.is_empty()) || hosts_left
+        let on_nodes = self.ours.is_empty() && self.failed.is_empty() && self.unreached.is_empty();
+        !on_nodes || self.host_lines.iter().any(is_left)
     }
 
     /// Notes that `node` was cleared, but for what is `left`. What was found there before and left alone went, too.

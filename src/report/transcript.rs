@@ -157,7 +157,8 @@ fn result(step: &StepChronicle) -> String {
     let mut parts = Vec::new();
     let outcome = step.outcome.as_ref();
     match outcome {
-        None => parts.push("*It was not finished.*".to_owned()),
+        None if step.began.is_some() => parts.push("*It was not finished.*".to_owned()),
+        None => parts.push("*It was not begun.*".to_owned()),
         Some(Outcome::Skipped {
             reason: SkipReason::AlreadyHolds,
         }) => parts.push("*It held already, and was not done again.*".to_owned()),

@@ -111,7 +111,7 @@ fn first_of(outcome: Outcome, found: Outcome) -> Outcome {
 /// nodes show. A task that changes what an earlier step of its own wants has not begun by what it did before: only the nodes tell.
 async fn superseding_task(shared: &Shared, step: &PlannedStep, check: &Check) -> Option<TaskId> {
     let task = check.superseded_by.as_ref()?;
-    let has_begun = *task != step.task && was_begun_here(shared, task) || sign_shows(shared, check).await;
+    let has_begun = *task != step.task && shared.state().has_begun(task) || sign_shows(shared, check).await;
     has_begun.then(|| task.clone())
 }
 
@@ -123,12 +123,6 @@ async fn sign_shows(shared: &Shared, check: &Check) -> bool {
         }
     }
     false
-}
-
-fn was_begun_here(shared: &Shared, task: &TaskId) -> bool {
-    let state = shared.state();
-    let mut steps = state.task(task).into_iter().flat_map(|task| &task.steps);
-    steps.any(|step| matches!(state.steps.get(step), Some(Some(Outcome::Passed))))
 }
 
 /// Says why `step` need not be done: all that it wants of its node's state holds already, or a later task has changed on purpose

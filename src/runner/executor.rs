@@ -353,7 +353,11 @@ fn learn_secrets(shared: &Shared, step: &PlannedStep, stdout: &[u8]) -> Result<(
 }
 
 fn no_value(capture: &Capture) -> String {
-    format!("the output has no value for `{}`", capture.name)
+    let wanted = match &capture.from {
+        CaptureFrom::Regex(pattern) => format!("nothing in it matches `{pattern}`"),
+        CaptureFrom::Json(pointer) => format!("it is not JSON with something at `{pointer}`"),
+    };
+    format!("the output has no value for `{}`: {wanted}", capture.name)
 }
 
 fn captured(capture: &Capture, stdout: &[u8]) -> Option<String> {

@@ -23,7 +23,7 @@ pub(super) fn add(line: &HostLine) -> Result<(), HostsFault> {
 }
 
 /// Takes `line` out of its file.
-pub(super) fn take_out(line: &HostLine) -> Result<(), HostsFault> {
+pub fn take_out(line: &HostLine) -> Result<(), HostsFault> {
     edit(line, &line.removal(), |content| line.taken_out_of(content))
 }
 

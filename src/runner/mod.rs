@@ -38,6 +38,7 @@ mod write;
 pub use clear::{Everything, look_at_everything};
 pub use dispatcher::{RunError, RunSummary, carry_out};
 pub use engine::EngineFault;
+pub use hosts::take_out as take_out_host_line;
 pub use notices::{NoticeReceiver, NoticeSender, notice_channel};
 pub use own_image::{Brought, bring_own_image};
 pub use shared::{NodeAccess, ReportPlace, Run};

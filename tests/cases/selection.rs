@@ -1,7 +1,9 @@
 //! Which steps a plan has.
 
-use super::labs::{check, lab, look, looks, step, task, verified};
-use labctl::domain::{Baseline, Event, EventKind, Lab, Outcome, Plan, RunId, State, StepId, StepKey, Verb, Work};
+use super::labs::{check, lab, look, looks, step, task, text, verified};
+use labctl::domain::{
+    Baseline, Event, EventKind, Lab, Link, Outcome, Plan, RunId, State, StepId, StepKey, TaskId, Verb, Work,
+};
 use labctl::planner::{PlanError, Selection, plan_cleanup, plan_run, plan_verify};
 use rstest::rstest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,6 +65,60 @@ fn selection(option: &str, value: &str) -> Selection {
 #[case("until", "a", "look@0 a@0")]
 fn a_selection_is_a_part_of_the_lab(#[case] option: &str, #[case] value: &str, #[case] expected: &str) {
     assert_eq!(selected(&selection(option, value)).unwrap(), expected);
+}
+
+#[rstest]
+#[case("until", "a", &["one"])]
+#[case("from", "b", &["one"])]
+#[case("until", "b", &[])]
+#[case("only", "two", &[])]
+fn a_plan_knows_of_which_tasks_it_has_a_part_only(#[case] option: &str, #[case] value: &str, #[case] parts: &[&str]) {
+    let plan = plan_run(&demo(), &State::default(), &selection(option, value)).unwrap();
+    let found: Vec<&str> = plan.in_part.iter().map(TaskId::as_str).collect();
+    assert_eq!(found, parts);
+    let state = State::of(&[begun(&plan)]);
+    assert!(
+        state
+            .tasks
+            .iter()
+            .all(|task| task.is_whole != parts.contains(&task.id.as_str()))
+    );
+    assert!(
+        state.task(&TaskId::new("left-out").unwrap()).is_none(),
+        "it is no task of the lab"
+    );
+}
+
+/// The event with which a run of `plan` begins.
+fn begun(plan: &Plan) -> Event {
+    Event {
+        index: 0,
+        at: jiff::Timestamp::UNIX_EPOCH,
+        run: RunId::new("run-1").unwrap(),
+        kind: EventKind::RunStarted {
+            plan: Box::new(plan.clone()),
+            labctl_version: "0.1.0".to_owned(),
+        },
+    }
+}
+
+#[test]
+fn a_link_that_a_later_task_takes_away_is_told_until_that_task_was_begun() {
+    let mut lab = demo();
+    lab.tasks[1].links = vec![Link {
+        label: "a page".to_owned(),
+        address: text("http://node-0/"),
+        superseded_by: Some(TaskId::new("two").unwrap()),
+    }];
+    let mut state = State::default();
+    let links = |state: &State| plan_run(&lab, state, &selection("only", "one")).unwrap().links.len();
+    assert_eq!(links(&state), 1);
+    let whole = plan_run(&lab, &state, &Selection::default()).unwrap();
+    assert!(whole.links.is_empty());
+    state.apply(&begun(&whole));
+    assert_eq!(links(&state), 1, "it was planned and not begun");
+    state.steps.insert(whole.steps[3].key.clone(), Some(Outcome::Passed));
+    assert_eq!(links(&state), 0);
 }
 
 #[test]

@@ -107,9 +107,16 @@ async fn an_output_without_the_value_cannot_be_told_from() {
         .machine("node-0")
         .fake
         .answer("create", FakeAnswer::exited(0).stdout("made\n"));
-    for from in [regex("token: (.*)"), CaptureFrom::Json("/token".to_owned())] {
+    let cases = [
+        (regex("token: (.*)"), "nothing in it matches `token: (.*)`"),
+        (
+            CaptureFrom::Json("/token".to_owned()),
+            "it is not JSON with something at `/token`",
+        ),
+    ];
+    for (from, why) in cases {
         let ran = stage.run(&captured_and_used(from, false)).await;
-        let reason = "the output has no value for `token`".to_owned();
+        let reason = format!("the output has no value for `token`: {why}");
         assert_eq!(ran.outcome("create@node-0"), Outcome::CannotTell { reason });
         assert!(matches!(ran.outcome("use@node-0"), Outcome::Skipped { .. }));
     }

@@ -93,6 +93,14 @@ fn the_machines_of_another_lab_are_refused() {
         bench,
         ["run", "lab2", "--inventory", "closed"]
     );
+    // Without a name the open one is meant: this fails at the nodes, which do not answer, and not at the lab.
+    assert_eq!(code(&bench.command(&["run"]).output().unwrap()), 3);
+    // So does this: a copy of what is built in is the same lab.
+    let copy = concat!(env!("CARGO_MANIFEST_DIR"), "/labs/lab2");
+    assert_eq!(
+        code(&bench.command(&["run", copy, "--inventory", "closed"]).output().unwrap()),
+        3
+    );
 }
 
 #[test]

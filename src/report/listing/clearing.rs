@@ -21,7 +21,9 @@ pub struct ClearingRow<'a> {
 /// Lists what would be taken from each node.
 pub fn clearing_listing(source: &str, rows: &[ClearingRow<'_>], style: &Style) -> String {
     let style = *style;
-    let title = format!("To be removed from the nodes of {source}, whoever made it; this cannot be undone:");
+    let title = format!(
+        "To be removed from the nodes of {source}, whoever made it, containers with their anonymous volumes; this cannot be undone:"
+    );
     let mut lines = paragraph(0, Ink::Strong, &title, style);
     for row in rows {
         for (at, text) in texts(row).iter().enumerate() {

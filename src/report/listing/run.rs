@@ -1,6 +1,6 @@
 //! What a finished cleanup came to, from its events.
 
-use super::super::closing::cleanup_lines;
+use super::super::cleaned::cleanup_lines;
 use super::super::line::show_lines;
 use super::super::story::Story;
 use super::super::style::Style;

@@ -9,7 +9,7 @@ use super::super::table::{Table, cell};
 use super::owed::in_sum;
 use crate::domain::{InstanceId, KnownTask, NodeName, Outcome, State, StepKey, Undo, Verb};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What `status` shows besides the state itself.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct StatusView<'a> {
     pub inventory: &'a str,
     /// The nodes with the addresses that ssh goes to.
     pub nodes: Vec<(&'a NodeName, &'a str)>,
+    /// The variables that it remembers.
+    pub vars: &'a BTreeMap<String, String>,
     /// When the instance was opened.
     pub since: Option<Timestamp>,
     /// The time it is.
@@ -51,6 +53,14 @@ fn identity_lines(view: &StatusView<'_>, style: Style) -> Vec<Line> {
     let mut lines = labelled(2, "instance", view.instance.as_str(), style);
     lines.extend(labelled(2, "nodes", &nodes_text(view), style));
     lines.extend(labelled(2, "machines", view.inventory, style));
+    if !view.vars.is_empty() {
+        let vars: Vec<String> = view
+            .vars
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        lines.extend(labelled(2, "with", &vars.join(", "), style));
+    }
     if let Some(since) = view.since {
         let ago = view.now.duration_since(since).try_into().unwrap_or_default();
         let text = format!("{since:.0} ({} ago)", duration_for_people(ago));
@@ -90,17 +100,26 @@ fn task_lines(state: &State) -> Vec<Line> {
         return vec![Line::default(), Line::text("  No task was begun.")];
     }
     let mut table = Table::with_heads(["task", "done", "steps", ""]);
-    for KnownTask { id, title, steps } in &state.tasks {
+    for KnownTask {
+        id,
+        title,
+        steps,
+        is_whole,
+    } in &state.tasks
+    {
         let done = steps.iter().filter(|step| passed(state, step)).count();
         let (word, ink) = match done {
-            _ if done == steps.len() => ("✔ yes", Ink::Good),
+            _ if done == steps.len() && *is_whole => ("✔ yes", Ink::Good),
             0 => ("· no", Ink::Quiet),
             _ => ("◐ partly", Ink::Warning),
         };
         table.row(vec![
             cell(Ink::Text, id.as_str()),
             cell(ink, word),
-            cell(Ink::Text, format!("{done} of {}", steps.len())),
+            cell(
+                Ink::Text,
+                format!("{done} of {}{}", steps.len(), if *is_whole { "" } else { " or more" }),
+            ),
             cell(Ink::Quiet, title),
         ]);
     }
@@ -175,7 +194,21 @@ fn value_lines(state: &State, style: Style) -> Vec<Line> {
         ));
         let mut table = Table::default();
         for (name, value) in &state.values {
-            table.row(vec![cell(Ink::Quiet, name), cell(Ink::Text, value)]);
+            let (first, rest) = value
+                .split_once('\n')
+                .map_or((value.as_str(), ""), |(first, rest)| (first, rest));
+            let more = if rest.trim().is_empty() {
+                String::new()
+            } else {
+                format!(" … {}", counted(rest.trim_end().lines().count(), "more line"))
+            };
+            table.row(vec![
+                cell(Ink::Quiet, name),
+                cell(Ink::Text, first)
+                    .into_iter()
+                    .chain(cell(Ink::Quiet, more))
+                    .collect(),
+            ]);
         }
         lines.extend(table.lines_within(4, style).unwrap_or_else(|| table.lines(4)));
     }

@@ -80,6 +80,10 @@ impl Terminal {
     }
 }
 
+/// Erases from the start of the row to the end of the screen. Not in one: tmux keeps in its history what is erased from the very first
+/// place of the screen, which it takes for the whole of it.
+const ERASE_BELOW: &str = "\x1b[K\x1b[C\x1b[J\r";
+
 impl Frame {
     /// Collects `text`; a line ends where it fills `width` columns, because indicatif fills each to its end.
     fn collect(&mut self, text: &str, width: usize) {
@@ -101,6 +105,10 @@ impl Frame {
         }
         let lines = mem::take(&mut self.lines);
         out.push_str(&lines.join("\r\n"));
+        if !lines.is_empty() {
+            // A terminal echoes Ctrl-C where the cursor stands: at the end of a line it would go on in the next row.
+            out.push('\r');
+        }
         self.shown = lines
             .iter()
             .map(|line| columns(&console::strip_ansi_codes(line)))
@@ -119,8 +127,8 @@ impl Frame {
         let rows: usize = self.shown.iter().map(|used| used.div_ceil(width).max(1)).sum();
         match rows.min(usize::from(size.rows)) {
             0 => String::new(),
-            1 => "\r\x1b[J".to_owned(),
-            rows => format!("\r\x1b[{}A\x1b[J", rows - 1),
+            1 => format!("\r{ERASE_BELOW}"),
+            rows => format!("\r\x1b[{}A{ERASE_BELOW}", rows - 1),
         }
     }
 }

@@ -87,6 +87,7 @@ fn hostile_verify(hostile: &str) -> Vec<Notice> {
         steps: vec![look, unknown],
         links: Vec::new(),
         hosts: Vec::new(),
+        in_part: Default::default(),
         host_lines: Vec::new(),
         verifiable: true,
     };

@@ -10,6 +10,7 @@ use crate::report::{
     StatusView, Style, TaskView, VariableView, cleanup_listing, images_listing, inventory_check_listing, lab_listing,
     labs_listing, loaded_listing, plan_listing, playground_listing, status_listing,
 };
+use std::collections::BTreeMap;
 
 const NARROW: Style = Style {
     colour: false,
@@ -78,6 +79,7 @@ fn status(state: &State, style: Style) -> String {
             .iter()
             .zip(["172.31.99.10", "172.31.99.11", "172.31.99.12"])
             .collect(),
+        vars: &BTreeMap::from([("replicas".to_owned(), "5".to_owned())]),
         since: Some("2026-01-02T03:04:05Z".parse().unwrap()),
         now: "2026-01-02T04:06:05Z".parse().unwrap(),
         held_by: None,

@@ -25,7 +25,7 @@ impl Write for Written {
     }
 }
 
-fn shown(notices: &[Notice], options: PlainOptions) -> String {
+pub(super) fn shown(notices: &[Notice], options: PlainOptions) -> String {
     let written = Written::default();
     let mut reporter = PlainReporter::new(written.clone(), options);
     for notice in notices {

@@ -186,6 +186,7 @@ pub(super) fn plan() -> Plan {
             address: text("http://172.31.99.10:5000/"),
         }],
         hosts: Vec::new(),
+        in_part: Default::default(),
         host_lines: Vec::new(),
         verifiable: true,
     }

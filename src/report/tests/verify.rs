@@ -96,6 +96,7 @@ fn plan() -> Plan {
         ],
         links: Vec::new(),
         hosts: Vec::new(),
+        in_part: Default::default(),
         host_lines: Vec::new(),
         verifiable: true,
     }
