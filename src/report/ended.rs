@@ -6,7 +6,7 @@ use super::line::{Line, labelled, labelled_path};
 use super::outcome::{complaint, mark, remark};
 use super::story::{Ended, Judged};
 use super::style::{Ink, Style};
-use crate::domain::{Action, Outcome, PlannedStep, Work};
+use crate::domain::{Action, CheckKind, Outcome, PlannedStep, Work};
 use std::collections::BTreeMap;
 
 const INDENT: usize = 4;
@@ -110,10 +110,22 @@ const SHORT: usize = 100;
 
 /// Says in a sentence why a step failed.
 pub(crate) fn cause(ended: &Ended) -> String {
-    let failed = ended.judged.iter().filter(|judged| !judged.holds());
-    let verdict = failed.filter_map(|judged| judged.verdict.as_ref()).next();
     let is_short = |text: &str| !text.is_empty() && !text.contains('\n') && text.chars().count() <= SHORT;
-    match verdict {
+    let wrong = ended
+        .judged
+        .iter()
+        .find(|judged| !judged.holds() && judged.verdict.is_some());
+    let kind = wrong
+        .and_then(|judged| ended.step.checks.get(judged.check))
+        .map(|check| &check.kind);
+    let ended_badly = matches!(kind, Some(CheckKind::Exit { .. })) || matches!(ended.outcome, Outcome::Exited { .. });
+    let last_words = ended.tail.iter().rev().find(|line| !line.trim().is_empty());
+    match wrong.and_then(|judged| judged.verdict.as_ref()) {
+        // An exit status says less than what stood before it.
+        Some(verdict) if ended_badly && let Some(words) = last_words => format!("{}: {}", verdict.actual, words.trim()),
+        None if ended_badly && let Some(words) = last_words => {
+            format!("{}: {}", complaint(&ended.outcome).unwrap_or_default(), words.trim())
+        }
         Some(verdict) if is_short(&verdict.expected) && is_short(&verdict.actual) => {
             format!("expected {}, found {}", verdict.expected, verdict.actual)
         }

@@ -48,6 +48,17 @@ fn of_many_steps_that_are_skipped_a_few_are_told_and_the_rest_counted() {
 }
 
 #[test]
+fn where_a_command_failed_its_last_words_are_told() {
+    let mut script = Script::new(plan());
+    script.start("clone", "node-0");
+    script.output("clone", "node-0", b"Cloning\nfatal: no such repository\n\n");
+    script.end("clone", "node-0", Outcome::Exited { code: 128 }, 10);
+    script.skip("build", "node-0", needs("clone"));
+    let shown = text(&script.finish());
+    assert!(shown.contains("exit status 128: fatal: no such repository"), "{shown}");
+}
+
+#[test]
 fn a_run_that_only_failed_once_says_so_once() {
     let mut script = Script::new(plan());
     script.end("login", "node-0", Outcome::Exited { code: 1 }, 10);
