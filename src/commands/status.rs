@@ -28,7 +28,7 @@ pub(super) fn status(session: &Session) -> Result<Exit, Failure> {
 
 /// Says that nothing is known here, which is not the same as that nothing is there.
 fn nothing_open(session: &Session) -> String {
-    let mut text = "No lab instance is open here: labctl owes no node anything that it knows of.".to_owned();
+    let mut text = "No lab instance is open here: as far as that tells, nothing is owed on any node.".to_owned();
     if session.common.inventory.is_some() {
         text.push_str(
             "\nThe nodes were not asked: `labctl cleanup --inventory FILE` finds what another labctl owes there.",
