@@ -60,7 +60,7 @@ async fn down(session: &Session, playground: &Playground) -> Result<(), Failure>
     // Nothing will know of these lines when the instances are closed.
     for instance in &instances {
         for line in instance.state()?.host_lines {
-            take_out_host_line(&line).map_err(|fault| Failure::could_not_run(fault.to_string()))?;
+            take_out_host_line(&line).map_err(|fault| Failure::could_not_run(format!("could not {line}: {fault}")))?;
             session.tell(&format!(
                 "`{}` is no longer in {} of this machine",
                 line.text, line.file

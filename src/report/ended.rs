@@ -3,7 +3,7 @@
 use super::describe::describe_check;
 use super::layout::{counted, duration_for_people, size_for_people};
 use super::line::{Line, labelled, labelled_path};
-use super::outcome::{complaint, mark, remark};
+use super::outcome::{complaint, mark, remark, wanted_and_found};
 use super::story::{Ended, Judged};
 use super::style::{Ink, Style};
 use crate::domain::{Action, CheckKind, Outcome, PlannedStep, Work};
@@ -105,12 +105,8 @@ pub(crate) fn ended_details(ended: &Ended, output_root: Option<&str>, style: Sty
     lines
 }
 
-/// How many characters of what was wanted or found fit into a sentence.
-const SHORT: usize = 100;
-
 /// Says in a sentence why a step failed.
 pub(crate) fn cause(ended: &Ended) -> String {
-    let is_short = |text: &str| !text.is_empty() && !text.contains('\n') && text.chars().count() <= SHORT;
     let wrong = ended
         .judged
         .iter()
@@ -120,16 +116,15 @@ pub(crate) fn cause(ended: &Ended) -> String {
         .map(|check| &check.kind);
     let ended_badly = matches!(kind, Some(CheckKind::Exit { .. })) || matches!(ended.outcome, Outcome::Exited { .. });
     let last_words = ended.tail.iter().rev().find(|line| !line.trim().is_empty());
-    match wrong.and_then(|judged| judged.verdict.as_ref()) {
+    let verdict = wrong.and_then(|judged| judged.verdict.as_ref());
+    let complained = || complaint(&ended.outcome).unwrap_or_default();
+    match last_words {
         // An exit status says less than what stood before it.
-        Some(verdict) if ended_badly && let Some(words) = last_words => format!("{}: {}", verdict.actual, words.trim()),
-        None if ended_badly && let Some(words) = last_words => {
-            format!("{}: {}", complaint(&ended.outcome).unwrap_or_default(), words.trim())
+        Some(words) if ended_badly => {
+            let status = verdict.map_or_else(complained, |verdict| verdict.actual.clone());
+            format!("{status}: {}", words.trim())
         }
-        Some(verdict) if is_short(&verdict.expected) && is_short(&verdict.actual) => {
-            format!("expected {}, found {}", verdict.expected, verdict.actual)
-        }
-        _ => complaint(&ended.outcome).unwrap_or_default(),
+        _ => verdict.and_then(wanted_and_found).unwrap_or_else(complained),
     }
 }
 

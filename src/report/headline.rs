@@ -2,10 +2,7 @@
 
 use super::chronicle::{Chronicle, RunVerdict, StepChronicle};
 use super::layout::{counted, duration_for_people};
-use super::outcome::complaint;
-
-/// How many characters of what was wanted or found fit into a sentence.
-const SHORT: usize = 100;
+use super::outcome::{complaint, wanted_and_found};
 
 /// What a reader should feel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +41,7 @@ pub(crate) fn headline(chronicle: &Chronicle) -> Headline {
 fn found(step: &StepChronicle) -> Option<String> {
     let mut wrong = step.checks.iter().filter(|check| check.is_wrong());
     let verdict = wrong.find_map(|check| check.verdict.as_ref())?;
-    let is_short = |text: &str| !text.is_empty() && !text.contains('\n') && text.chars().count() <= SHORT;
-    let told = is_short(&verdict.expected) && is_short(&verdict.actual);
-    told.then(|| format!("expected {}, found {}", verdict.expected, verdict.actual))
+    wanted_and_found(verdict)
 }
 
 fn sentence(chronicle: &Chronicle) -> String {

@@ -2,7 +2,10 @@
 
 use super::layout::deadline_for_people;
 use super::style::Ink;
-use crate::domain::{Outcome, SkipReason};
+use crate::domain::{Outcome, SkipReason, Verdict};
+
+/// How many characters of what was wanted or found fit into a sentence.
+const SHORT: usize = 100;
 
 /// Returns the symbol and the ink of `outcome`; symbols differ, so that colour is never needed to tell them apart.
 pub(crate) fn mark(outcome: &Outcome) -> (&'static str, Ink) {
@@ -35,6 +38,13 @@ pub(crate) fn remark(outcome: &Outcome) -> Option<String> {
         Outcome::Cancelled => Some("cancelled".to_owned()),
         _ => None,
     }
+}
+
+/// Says what a check wanted and found, where both are short enough for a sentence.
+pub(crate) fn wanted_and_found(verdict: &Verdict) -> Option<String> {
+    let is_short = |text: &str| !text.is_empty() && !text.contains('\n') && text.chars().count() <= SHORT;
+    let told = is_short(&verdict.expected) && is_short(&verdict.actual);
+    told.then(|| format!("expected {}, found {}", verdict.expected, verdict.actual))
 }
 
 /// Says what went wrong in a sentence; `None` where nothing did.
