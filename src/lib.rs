@@ -9,8 +9,8 @@
 //! - [`check`]: an observation becomes a verdict.
 //! - [`journal`]: what a run must never forget; [`runner`]: carries a plan out and emits events.
 //! - [`report`]: consumes events and shows them; [`diagnostics`]: errors for people.
-//! - [`playground`]: three real nodes on this machine; [`services`]: what the lab's containers run;
-//!   [`images`]: the images made of this binary that they run from.
+//! - [`playground`]: three real nodes on this machine; [`images`]: the images made of this binary that the lab's
+//!   containers run from. What they run is the crate `labctl-services` in `services/`, which knows nothing of labctl.
 //! - [`commands`]: one file per verb, the only layer that sees both runner and report.
 
 pub mod check;
@@ -28,4 +28,3 @@ pub mod playground;
 pub mod probe;
 pub mod report;
 pub mod runner;
-pub mod services;

@@ -1,6 +1,4 @@
-//! One crate has no walls of its own: this test reads the imports and is the wall.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot read the sources has failed")]
+//! One crate has no walls of its own: these tests read the imports and are the wall. Between crates Cargo is it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +16,6 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("node", &["domain"][..]),
         ("probe", &["domain", "node"][..]),
         ("playground", &["domain"][..]),
-        ("services", &[][..]),
         ("images", &[][..]),
         ("runner", &["domain", "check", "probe", "node", "journal"][..]),
         ("exit", &[][..]),
@@ -31,7 +28,10 @@ fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            rust_files(&path, found);
+            // A crate of its own.
+            if !path.join("Cargo.toml").exists() {
+                rust_files(&path, found);
+            }
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             found.push(path);
         }
@@ -141,4 +141,48 @@ fn main_is_short_and_nothing_exits_below_it() {
             path.display()
         );
     }
+}
+
+/// Returns the modules that the group `name` of `.config/nextest.toml` lists.
+fn modules_of_group(name: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".config/nextest.toml");
+    let config: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+    let overrides = config["profile"]["default"]["overrides"].as_array().unwrap();
+    let of_group = overrides
+        .iter()
+        .find(|one| one["test-group"].as_str() == Some(name))
+        .unwrap();
+    let listed = regex::Regex::new(r"\^\(([a-z_|]+)\)::").unwrap();
+    let listed = listed.captures(of_group["filter"].as_str().unwrap()).unwrap();
+    listed[1].split('|').map(str::to_owned).collect()
+}
+
+/// Returns the modules of the end-to-end tests that use one of `words`.
+fn modules_that_use(words: &[&str]) -> Vec<String> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end");
+    let mut files = Vec::new();
+    rust_files(&tests, &mut files);
+    let uses = |path: &&PathBuf| {
+        let text = std::fs::read_to_string(path).unwrap();
+        words.iter().any(|word| text.contains(word))
+    };
+    let mut modules: Vec<String> = files
+        .iter()
+        .filter(uses)
+        .map(|path| path.strip_prefix(&tests).unwrap().components().next().unwrap())
+        .map(|first| first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned())
+        .filter(|module| module != "harness")
+        .collect();
+    modules.sort();
+    modules.dedup();
+    modules
+}
+
+#[test]
+fn tests_that_wait_for_the_same_playground_are_in_one_group_of_the_test_runner() {
+    assert_eq!(modules_of_group("today"), modules_that_use(&["bench_of_today"]));
+    assert_eq!(
+        modules_of_group("own"),
+        modules_that_use(&["OwnPlayground", "TestPlayground"])
+    );
 }

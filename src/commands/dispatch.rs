@@ -5,7 +5,6 @@ use super::session::Session;
 use super::{cleanup, inventory, listing, own_images, playground, report, run, ssh, status, verify};
 use crate::cli::{self, Cli, Verb};
 use crate::exit::Exit;
-use crate::services;
 use clap::CommandFactory;
 use std::io::Write;
 
@@ -62,7 +61,7 @@ fn completions(session: &Session, shell: clap_complete::Shell) -> Result<Exit, F
 /// The exit codes are a contract of labctl's own verbs. This one is hidden and stands in for other programs: a service that has
 /// said itself what went wrong ends with 1, as the program did that it replaces, and not because a check failed.
 async fn service(name: &str, arguments: &[String]) -> Exit {
-    match services::run(name, arguments).await {
+    match labctl_services::run(name, arguments).await {
         Ok(()) => Exit::Success,
         Err(error) if error.is_told() => Exit::CheckFailed,
         Err(error) => {

@@ -13,7 +13,7 @@ use rcgen::{
 };
 
 use super::CertificateError;
-use crate::services::whole_file::write_whole;
+use crate::whole_file::write_whole;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::services::clap_text;
+use crate::clap_text;
 
 /// How it is to serve.
 #[derive(Debug, Clone, Parser)]

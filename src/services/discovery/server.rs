@@ -28,10 +28,10 @@ use tokio_rustls::TlsAcceptor;
 use super::options::Options;
 use super::store::{Refusal, Store};
 use super::{SERVICE, ServeError};
-use crate::services::address::is_address;
-use crate::services::console::say;
-use crate::services::random;
-use crate::services::signals::StopSignals;
+use crate::address::is_address;
+use crate::console::say;
+use crate::random;
+use crate::signals::StopSignals;
 
 /// How many clients are served at once.
 const MOST_CONNECTIONS: usize = 200;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::services::clap_text;
+use crate::clap_text;
 
 /// What is to be made.
 #[derive(Debug, Clone, Parser)]

@@ -9,7 +9,7 @@ use super::config::{Settings, render};
 use super::containers::Target;
 use super::data::Wishes;
 use super::log;
-use crate::services::whole_file::write_whole;
+use crate::whole_file::write_whole;
 
 /// A proxy that reads its configuration from a file.
 pub(super) trait Proxy {

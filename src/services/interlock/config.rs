@@ -187,7 +187,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    pub(in crate::services::interlock) fn settings() -> Settings {
+    pub(in crate::interlock) fn settings() -> Settings {
         Settings {
             port: 80,
             max_connections: 2048,

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::services::console;
+use crate::console;
 
 static DEBUG: AtomicBool = AtomicBool::new(false);
 

@@ -12,8 +12,8 @@ use clap::{ArgAction, Parser, Subcommand};
 use super::config::Settings;
 use super::containers::Machine;
 use super::words::quoted;
-use crate::services::address::is_address;
-use crate::services::clap_text;
+use crate::address::is_address;
+use crate::clap_text;
 
 /// Where the archived image looked for a manager that nobody named.
 const DEFAULT_URL: &str = "tcp://127.0.0.1:2375";

@@ -22,8 +22,8 @@ use super::options::Options;
 use super::reaper::reap;
 use super::watch::{Backoff, Changed, reason, watch};
 use super::{InterlockError, log};
-use crate::services::signals::StopSignals;
-use crate::services::whole_file::write_whole;
+use crate::signals::StopSignals;
+use crate::whole_file::write_whole;
 
 /// How often what runs is looked at where nothing is heard.
 const LOOKING: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! A manager that is followed, with a proxy in memory behind it. A real HAProxy is in `tests/services_interlock`.
+//! A manager that is followed, with a proxy in memory behind it. A real HAProxy is in `tests/services/interlock`.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};

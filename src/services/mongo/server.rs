@@ -17,8 +17,8 @@ use super::connection::{self, Shared};
 use super::error::MongoError;
 use super::options::{Invocation, Options};
 use super::store::Store;
-use crate::services::console::say;
-use crate::services::signals::StopSignals;
+use crate::console::say;
+use crate::signals::StopSignals;
 
 /// What every line of the log names.
 const SERVICE: &str = "mongo";

@@ -8,8 +8,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::log::log;
 use super::{JoinOptions, SwarmError};
-use crate::services::signals::StopSignals;
-use crate::services::{go_duration, random};
+use crate::signals::StopSignals;
+use crate::{go_duration, random};
 
 /// How soon registering is tried again after it failed, where the heartbeat is longer.
 const TRY_AGAIN: Duration = Duration::from_secs(5);

@@ -12,8 +12,8 @@ use super::Discovery;
 use super::command_line::{CommandLine, JoinArgs, ListArgs, ManageArgs, Verb};
 use super::log::Level;
 use super::manager::scheduler::{Filter, Strategy, UnknownFilter, UnknownStrategy};
-use crate::services::address::is_address;
-use crate::services::{clap_text, go_duration};
+use crate::address::is_address;
+use crate::{clap_text, go_duration};
 
 /// What was asked for, made out.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 pub(super) use token::create_cluster;
 
-use crate::services::address::is_address;
+use crate::address::is_address;
 
 /// The most that a file with addresses may hold, in bytes.
 const LARGEST_FILE: usize = 1 << 20;
@@ -106,7 +106,7 @@ impl DiscoveryError {
     pub(super) fn silent(discovery: &Discovery, deadline: Duration) -> Self {
         Self::Unreachable {
             base: discovery.to_string(),
-            reason: format!("no answer within {}", crate::services::go_duration::show(deadline)),
+            reason: format!("no answer within {}", crate::go_duration::show(deadline)),
         }
     }
 }

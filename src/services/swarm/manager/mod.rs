@@ -19,7 +19,7 @@ use self::cluster::{Cluster, ClusterOptions, EngineSource, SourceError};
 use self::scheduler::Scheduler;
 use super::log::log;
 use super::{Discovery, ManageOptions};
-use crate::services::signals::StopSignals;
+use crate::signals::StopSignals;
 
 /// How long requests that go on may take to end once the manager is told to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);

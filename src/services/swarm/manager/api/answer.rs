@@ -9,8 +9,8 @@ use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::services::swarm::manager::cluster::{EngineError, LookupError, ScheduleError};
-use crate::services::swarm::manager::scheduler::RequestError;
+use crate::swarm::manager::cluster::{EngineError, LookupError, ScheduleError};
+use crate::swarm::manager::scheduler::RequestError;
 
 /// The largest refusal that is read, in bytes.
 const LARGEST_REFUSAL: usize = 1 << 20;

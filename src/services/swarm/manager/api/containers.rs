@@ -11,7 +11,7 @@ use super::everywhere::{ask_all, filters, in_path};
 use super::names::NamePatterns;
 use super::proxy::{ask, forward};
 use super::route::Route;
-use crate::services::swarm::manager::cluster::{Cluster, Container, Engine, Placed, Snapshot};
+use crate::swarm::manager::cluster::{Cluster, Container, Engine, Placed, Snapshot};
 
 /// Lists the containers of all engines, the newest first.
 pub(super) async fn list(cluster: &Cluster, route: &Route) -> Result<Answer, Refused> {

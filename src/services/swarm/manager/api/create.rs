@@ -15,10 +15,10 @@ use super::answer::{Answer, Refused, whole};
 use super::containers::refresh;
 use super::proxy::{ask, read};
 use super::route::Route;
-use crate::services::random;
-use crate::services::swarm::log::log;
-use crate::services::swarm::manager::cluster::{Cluster, ScheduleError};
-use crate::services::swarm::manager::scheduler::Request as Wanted;
+use crate::random;
+use crate::swarm::log::log;
+use crate::swarm::manager::cluster::{Cluster, ScheduleError};
+use crate::swarm::manager::scheduler::Request as Wanted;
 
 /// Makes a container.
 pub(super) async fn create(cluster: &Cluster, route: &Route, request: Request<Incoming>) -> Result<Answer, Refused> {

@@ -18,7 +18,7 @@ use super::answer::{Answer, Refused, lines};
 use super::everywhere::filters;
 use super::proxy::ask;
 use super::route::Route;
-use crate::services::swarm::manager::cluster::{Cluster, ClusterEvent, Engine};
+use crate::swarm::manager::cluster::{Cluster, ClusterEvent, Engine};
 
 /// How long an engine may take to tell what happened before; one that takes longer is left out.
 const REMEMBERING: Duration = Duration::from_secs(20);

@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use super::answer::{Answer, Refused, json_answer};
 use super::proxy::{ask, forward};
 use super::route::Route;
-use crate::services::swarm::manager::cluster::{Cluster, Engine};
-use crate::services::swarm::manager::scheduler::Request as Wanted;
+use crate::swarm::manager::cluster::{Cluster, Engine};
+use crate::swarm::manager::scheduler::Request as Wanted;
 
 /// How long an engine may take to list something; one that takes longer is left out.
 const LISTING: Duration = Duration::from_secs(20);

@@ -16,8 +16,8 @@ use super::everywhere::{ask_all, filters, in_path};
 use super::old_clients::{complete_image, complete_listed_image};
 use super::proxy::{ask, forward};
 use super::route::Route;
-use crate::services::swarm::manager::cluster::{Cluster, Engine};
-use crate::services::swarm::manager::scheduler::Request as Wanted;
+use crate::swarm::manager::cluster::{Cluster, Engine};
+use crate::swarm::manager::scheduler::Request as Wanted;
 
 /// How long bringing an image to one engine may take.
 const PULLING: Duration = Duration::from_secs(1800);

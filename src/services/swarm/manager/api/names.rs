@@ -6,7 +6,7 @@
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use crate::services::swarm::manager::cluster::Snapshot;
+use crate::swarm::manager::cluster::Snapshot;
 
 /// How large a compiled pattern may grow, in bytes.
 const PATTERN_BYTES: usize = 1 << 20;

@@ -11,8 +11,8 @@ use super::answer::{Answer, Refused, whole};
 use super::everywhere::{in_path, on_node};
 use super::proxy::{ask, read};
 use super::route::Route;
-use crate::services::swarm::manager::cluster::Cluster;
-use crate::services::swarm::manager::scheduler::Request as Wanted;
+use crate::swarm::manager::cluster::Cluster;
+use crate::swarm::manager::scheduler::Request as Wanted;
 
 /// Makes a network on the engine with the most room, or on the one that `node/name` names.
 pub(super) async fn create(cluster: &Cluster, route: &Route, request: Request<Incoming>) -> Result<Answer, Refused> {

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::services::swarm::manager::cluster::ApiVersion;
+use crate::swarm::manager::cluster::ApiVersion;
 
 /// The version that has no `VirtualSize` any more.
 const NO_VIRTUAL_SIZE: ApiVersion = ApiVersion::new(1, 44);

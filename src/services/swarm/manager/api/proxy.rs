@@ -15,7 +15,7 @@ use tokio::io::copy_bidirectional;
 
 use super::answer::{Answer, BoxError, Refused, passed_on};
 use super::route::{Route, target};
-use crate::services::swarm::manager::cluster::Engine;
+use crate::swarm::manager::cluster::Engine;
 
 /// The largest body that the manager itself reads, in bytes.
 const LARGEST: usize = 64 << 20;
@@ -72,7 +72,7 @@ async fn join(of_client: OnUpgrade, of_engine: OnUpgrade) {
 }
 
 /// Says on which node it failed.
-pub(super) fn at(engine: &Engine, error: crate::services::swarm::manager::cluster::EngineError) -> Refused {
+pub(super) fn at(engine: &Engine, error: crate::swarm::manager::cluster::EngineError) -> Refused {
     let mut refused = Refused::from(error);
     refused.message = format!("{}: {}", engine.snapshot().shown_name(), refused.message);
     refused

@@ -3,7 +3,7 @@
 use hyper::Uri;
 use percent_encoding::percent_decode_str;
 
-use crate::services::swarm::manager::cluster::ApiVersion;
+use crate::swarm::manager::cluster::ApiVersion;
 
 /// The version, the parts of the path, and the query.
 #[derive(Debug, Clone, PartialEq, Eq)]

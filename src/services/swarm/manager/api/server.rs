@@ -19,8 +19,8 @@ use tokio_util::task::TaskTracker;
 use super::answer::{Answer, Refused, as_text, json_answer, whole};
 use super::route::Route;
 use super::{containers, create, events, everywhere, images, networks, views, volumes};
-use crate::services::swarm::log::log;
-use crate::services::swarm::manager::cluster::{ApiVersion, Cluster};
+use crate::swarm::log::log;
+use crate::swarm::manager::cluster::{ApiVersion, Cluster};
 
 /// How many clients are served at once.
 const MOST_CONNECTIONS: usize = 2000;

@@ -4,8 +4,8 @@
 
 use serde_json::{Value, json};
 
-use crate::services::go_size;
-use crate::services::swarm::manager::cluster::{ApiVersion, Cluster, Snapshot};
+use crate::go_size;
+use crate::swarm::manager::cluster::{ApiVersion, Cluster, Snapshot};
 
 /// The version clients see; the archived image's last.
 const VERSION: &str = "swarm/1.2.9";

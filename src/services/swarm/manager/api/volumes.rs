@@ -13,8 +13,8 @@ use super::answer::{Answer, Refused, whole};
 use super::everywhere::{in_path, on_node};
 use super::proxy::{ask, read};
 use super::route::Route;
-use crate::services::random;
-use crate::services::swarm::manager::cluster::{Cluster, Engine};
+use crate::random;
+use crate::swarm::manager::cluster::{Cluster, Engine};
 
 /// Makes a volume on all engines that answer, or on the one that `node/name` names.
 pub(super) async fn create(cluster: &Cluster, route: &Route, request: Request<Incoming>) -> Result<Answer, Refused> {

@@ -14,7 +14,7 @@ use super::options::ClusterOptions;
 use super::registry::Registry;
 use super::reservation::{Hold, Reservation, Reserved, lock};
 use super::snapshot::{Container, Image, Network, Snapshot, Volume};
-use crate::services::swarm::manager::scheduler::{Node, Request, Scheduler};
+use crate::swarm::manager::scheduler::{Node, Request, Scheduler};
 
 /// An event of one engine, or of the manager about it.
 #[derive(Debug, Clone)]

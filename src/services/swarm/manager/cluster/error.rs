@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::services::swarm::manager::scheduler::NoCandidate;
+use crate::swarm::manager::scheduler::NoCandidate;
 
 /// An engine did not do what it was asked.
 #[derive(Debug, Error)]

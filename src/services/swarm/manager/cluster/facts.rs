@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::version::{ApiRange, ApiVersion};
-use crate::services::swarm::manager::scheduler::{
+use crate::swarm::manager::scheduler::{
     ContainerFacts, ContainerState, ImageFacts, PortBinding, Resources, host_ports,
 };
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::options::ClusterOptions;
 use super::registry::Registry;
-use crate::services::swarm::log::log;
+use crate::swarm::log::log;
 
 /// Why discovery gave no answer.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;

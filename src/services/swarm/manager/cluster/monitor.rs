@@ -16,8 +16,8 @@ use super::events::{EventReader, Stale};
 use super::facts;
 use super::health::{Health, HealthState};
 use super::registry::Registry;
-use crate::services::swarm::log::log;
-use crate::services::swarm::manager::scheduler::Resources;
+use crate::swarm::log::log;
+use crate::swarm::manager::scheduler::Resources;
 
 /// The first wait after a failure; it doubles up to the longest.
 const FIRST_RETRY: Duration = Duration::from_millis(250);

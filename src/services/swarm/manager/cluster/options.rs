@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::services::swarm::manager::scheduler::Scheduler;
+use crate::swarm::manager::scheduler::Scheduler;
 
 /// How a cluster is looked after. The defaults are upstream's, but where engines come back faster.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::engine::Engine;
-use crate::services::swarm::manager::scheduler::ContainerFacts;
+use crate::swarm::manager::scheduler::ContainerFacts;
 
 /// What is reserved, by a number of its own.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::health::{Health, HealthState};
 use super::version::ApiRange;
-use crate::services::swarm::manager::scheduler::{ContainerFacts, ImageFacts, Resources};
+use crate::swarm::manager::scheduler::{ContainerFacts, ImageFacts, Resources};
 
 /// A container of an engine.
 #[derive(Debug, Clone)]

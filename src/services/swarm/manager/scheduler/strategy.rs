@@ -7,7 +7,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::node::{Node, Resources};
-use crate::services::go_size;
+use crate::go_size;
 
 /// How nodes that may have a container are ranked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

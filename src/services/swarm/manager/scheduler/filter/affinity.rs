@@ -1,8 +1,8 @@
 //! Affinities: conditions on the containers and images that a node has.
 
 use super::Question;
-use crate::services::swarm::manager::scheduler::expression::{Expression, Operator};
-use crate::services::swarm::manager::scheduler::node::{ContainerFacts, ImageFacts, Node};
+use crate::swarm::manager::scheduler::expression::{Expression, Operator};
+use crate::swarm::manager::scheduler::node::{ContainerFacts, ImageFacts, Node};
 
 /// What `node` lacks of the containers and images that are asked for.
 pub(super) fn lack(question: Question<'_>, node: &Node) -> Option<String> {

@@ -1,7 +1,7 @@
 //! Constraints: conditions on a node's labels and its name.
 
 use super::Question;
-use crate::services::swarm::manager::scheduler::node::Node;
+use crate::swarm::manager::scheduler::node::Node;
 
 /// What `node` lacks of the labels that are asked for.
 pub(super) fn lack(question: Question<'_>, node: &Node) -> Option<String> {

@@ -1,7 +1,7 @@
 //! Dependencies: containers and networks that must be on the same node.
 
 use super::Question;
-use crate::services::swarm::manager::scheduler::node::Node;
+use crate::swarm::manager::scheduler::node::Node;
 
 /// What `node` lacks of the containers that are linked to or shared with.
 pub(super) fn lack(question: Question<'_>, node: &Node) -> Option<String> {

@@ -1,7 +1,7 @@
 //! Host ports that are taken.
 
-use crate::services::swarm::manager::scheduler::node::{ContainerFacts, ContainerState, Node};
-use crate::services::swarm::manager::scheduler::request::Request;
+use crate::swarm::manager::scheduler::node::{ContainerFacts, ContainerState, Node};
+use crate::swarm::manager::scheduler::request::Request;
 
 /// Which of the host ports that are asked for `node` has given away.
 pub(super) fn lack(request: &Request, node: &Node) -> Option<String> {

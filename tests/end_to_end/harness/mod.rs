@@ -1,0 +1,32 @@
+//! What every test on real nodes stands on.
+
+mod bench;
+mod ended;
+mod lease;
+mod node;
+mod own_playground;
+mod running;
+mod snapshot;
+
+pub use bench::{Bench, InventoryText, KINDS, bench, bench_of_today};
+pub use ended::Ended;
+pub use lease::Lease;
+pub use node::Node;
+pub use own_playground::OwnPlayground;
+pub use running::{Event, Running};
+pub use snapshot::Snapshot;
+
+use std::time::{Duration, Instant};
+
+/// Asks `question` again and again until it answers; fails the test after `patience`.
+#[track_caller]
+pub fn wait_for<T>(what: &str, patience: Duration, mut question: impl FnMut() -> Option<T>) -> T {
+    let limit = Instant::now() + patience;
+    loop {
+        if let Some(answer) = question() {
+            return answer;
+        }
+        assert!(Instant::now() < limit, "waited {patience:?} in vain: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,11 @@
+//! The ssh transport against a real sshd on this machine's loopback.
+//!
+//! Responsible for the way to a node: connections that fail, break and freeze. What the supervisor does once it is
+//! there has tests of its own.
+
+mod connecting;
+mod execs;
+mod files;
+mod looks;
+mod server;
+mod ways;
