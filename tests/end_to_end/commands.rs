@@ -157,7 +157,7 @@ fn a_command_survives_the_death_of_the_connection_here() {
 #[test]
 fn a_command_survives_the_death_of_the_connection_on_the_node() {
     runs_once_although(|bench| {
-        bench.nodes[0].behind_ssh("kill -KILL $(pgrep -f '^sshd: .*@notty')");
+        bench.nodes[0].behind_ssh("kill -KILL $(pgrep -f '^sshd[^ ]*: .*@notty')");
     });
 }
 

@@ -1,6 +1,7 @@
 //! labctl is killed, as nothing can be caught, and another one takes everything back.
 
 use crate::harness::{Bench, Node, bench};
+use crate::task3::TASK as TASK3;
 use std::time::Duration;
 
 const RUN: [&str; 4] = ["run", "lab2", "--task", "task1"];
@@ -104,4 +105,18 @@ fn a_killed_cleanup_is_finished_by_the_next() {
         cleanup.kill();
     }
     bench.clean_up_to_the_snapshot();
+}
+
+#[test]
+fn a_build_that_was_killed_on_another_node_is_cleaned_up_there() {
+    let Some(bench) = bench() else { return };
+    let mut run = bench.start_json(&TASK3);
+    run.wait_for_step("step_started", "build-swarm");
+    crate::harness::wait_for("a container of the build", Duration::from_secs(20), || {
+        let built = |node: &Node| !node.root("docker ps -q").is_empty();
+        bench.nodes[1..].iter().any(built).then_some(())
+    });
+    run.kill();
+    bench.labctl(&["cleanup"]).assert_exit(0);
+    bench.assert_same_but_engines_restarted();
 }

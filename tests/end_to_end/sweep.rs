@@ -1,7 +1,7 @@
-//! labctl is killed once in each step of lab2, whatever steps it has, and each time another one takes everything back.
+//! labctl is killed in one step of lab2 after the other, and goes on each time; in the end another one takes everything back.
 //!
-//! `LABCTL_SWEEP` is a seed, 1 by default, that chooses five steps from all over the lab, or `all` for every step, or the names of
-//! steps with blanks between them. `scripts/soak --sweep` does them all.
+//! Where `LABCTL_SWEEP` is `all`, or the names of steps with blanks between them, everything is taken back after each kill, instead.
+//! `scripts/soak --sweep` does that.
 
 use crate::harness::{Bench, Running, bench};
 use crate::soak::Dice;
@@ -9,8 +9,27 @@ use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-/// How many steps a seed chooses.
+/// The steps of tasks 2 and 3 that leave something on any node: each is killed in.
+const STEPS: [&str; 12] = [
+    "discovery-image",
+    "certificate",
+    "discovery",
+    "agent-2",
+    "registry-build",
+    "registry-trust",
+    "registry",
+    "login-lab",
+    "build-swarm",
+    "staging-rename",
+    "staging-up",
+    "production-up",
+];
+
+/// How many more steps are chosen, from all over the lab.
 const CHOSEN: usize = 5;
+
+/// What chooses them.
+const SEED: u64 = 1;
 
 /// How long after a step's start it is killed at the latest, in milliseconds: at once, or in the middle of its command.
 const LATEST: u64 = 800;
@@ -34,31 +53,40 @@ fn steps(bench: &Bench) -> Vec<String> {
     steps
 }
 
-/// Returns the steps that are asked for, and what says how long after a step's start it is killed.
-fn asked_for(all: &[String]) -> (Vec<String>, Dice) {
-    let asked = std::env::var("LABCTL_SWEEP").unwrap_or_else(|_| "1".to_owned());
-    if asked == "all" {
-        return (all.to_vec(), Dice::new(0));
-    }
-    let Ok(seed) = asked.parse() else {
-        let named: Vec<String> = asked.split_whitespace().map(str::to_owned).collect();
-        let unknown: Vec<_> = named.iter().filter(|name| !all.contains(name)).collect();
-        assert!(unknown.is_empty(), "lab2 has no steps {unknown:?}; it has {all:?}");
-        return (named, Dice::new(0));
-    };
-    let mut dice = Dice::new(seed);
-    let slice = |part: usize| &all[part * all.len() / CHOSEN..(part + 1) * all.len() / CHOSEN];
-    let mut chosen = Vec::new();
+/// Returns the steps to kill in, in the order of the plan, of which `dice` chooses some.
+fn chosen(all: &[String], dice: &mut Dice) -> Vec<String> {
+    let mut wanted: Vec<&str> = STEPS.to_vec();
     for part in 0..CHOSEN {
-        let slice = slice(part);
+        let slice = &all[part * all.len() / CHOSEN..(part + 1) * all.len() / CHOSEN];
         let at = usize::try_from(dice.throw(slice.len() as u64)).unwrap();
-        chosen.push(slice[at].clone());
+        wanted.push(&slice[at]);
     }
-    (chosen, dice)
+    let unknown: Vec<_> = wanted
+        .iter()
+        .filter(|name| !all.iter().any(|step| step == *name))
+        .collect();
+    assert!(unknown.is_empty(), "lab2 has no steps {unknown:?}; it has {all:?}");
+    all.iter()
+        .filter(|step| wanted.contains(&step.as_str()))
+        .cloned()
+        .collect()
 }
 
-/// Kills a run in `step` and has everything taken back.
-fn kill_and_clean_up(bench: &Bench, step: &str, after: Duration) {
+/// Returns the steps that are asked for by name.
+fn asked_for(all: &[String], asked: &str) -> Vec<String> {
+    if asked == "all" {
+        return all.to_vec();
+    }
+    let named: Vec<String> = asked.split_whitespace().map(str::to_owned).collect();
+    let unknown: Vec<_> = named.iter().filter(|name| !all.contains(name)).collect();
+    assert!(unknown.is_empty(), "lab2 has no steps {unknown:?}; it has {all:?}");
+    named
+}
+
+/// Kills a run in `step`.
+fn kill_in(bench: &Bench, step: &str, dice: &mut Dice) {
+    let after = Duration::from_millis(dice.throw(2) * dice.throw(LATEST));
+    eprintln!("killed {after:?} after the start of {step}");
     let mut run = Running::spawn(bench.command(&["run", "lab2", "--json"]), WHOLE_RUN);
     // A step that holds already is not begun.
     run.wait_for_event(&format!("{step} begins"), |event| {
@@ -68,6 +96,10 @@ fn kill_and_clean_up(bench: &Bench, step: &str, after: Duration) {
     std::thread::sleep(after);
     run.kill();
     bench.labctl(&["status"]).assert_exit(0);
+}
+
+/// Has everything taken back.
+fn clean_up(bench: &Bench) {
     bench.labctl(&["cleanup"]).assert_exit(0);
     bench.assert_same_but_engines_restarted();
 }
@@ -75,12 +107,21 @@ fn kill_and_clean_up(bench: &Bench, step: &str, after: Duration) {
 #[test]
 fn sweep_kills_in_steps_of_the_whole_lab() {
     let Some(bench) = bench() else { return };
-    let (chosen, mut dice) = asked_for(&steps(&bench));
+    let all = steps(&bench);
+    let mut dice = Dice::new(SEED);
+    let Ok(asked) = std::env::var("LABCTL_SWEEP") else {
+        for step in chosen(&all, &mut dice) {
+            kill_in(&bench, &step, &mut dice);
+        }
+        return clean_up(&bench);
+    };
     let mut failed = Vec::new();
-    for step in chosen {
-        let after = Duration::from_millis(dice.throw(2) * dice.throw(LATEST));
-        eprintln!("killed {after:?} after the start of {step}");
-        if catch_unwind(AssertUnwindSafe(|| kill_and_clean_up(&bench, &step, after))).is_err() {
+    for step in asked_for(&all, &asked) {
+        let one = AssertUnwindSafe(|| {
+            kill_in(&bench, &step, &mut dice);
+            clean_up(&bench);
+        });
+        if catch_unwind(one).is_err() {
             failed.push(step);
             // What one step left must not stand in the way of the next.
             let _ = std::fs::remove_dir_all(bench.state());

@@ -1,6 +1,6 @@
-//! Verify on real nodes: what it leaves, and what it tells of an engine that is down.
+//! Verify on real nodes: what it leaves, and what it tells of nodes on which nothing was done.
 
-use crate::harness::{Bench, Event, Node, bench};
+use crate::harness::{Bench, Event, bench};
 use serde_json::Value;
 
 #[test]
@@ -28,7 +28,7 @@ fn verify_changes_nothing_of_an_open_instance() {
 }
 
 /// Runs verify and returns its findings.
-fn findings(bench: &Bench, task: &str, exit: i32) -> Vec<Value> {
+pub fn findings(bench: &Bench, task: &str, exit: i32) -> Vec<Value> {
     let ended = bench.start_json(&["verify", task, "--lab", "lab2"]).wait();
     ended.assert_exit(exit);
     let text = String::from_utf8(ended.stdout.clone()).unwrap();
@@ -37,39 +37,6 @@ fn findings(bench: &Bench, task: &str, exit: i32) -> Vec<Value> {
     assert_eq!(found.len(), 1, "{text}");
     assert!(events.last().unwrap().is_kind("run_finished"), "{text}");
     found[0].0["findings"].as_array().unwrap().clone()
-}
-
-fn stop_engine(node: &Node) {
-    node.root(
-        "if [ -d /run/systemd/system ]; then systemctl stop docker.socket docker.service; \
-         else service docker stop; fi >/dev/null 2>&1; ! pidof dockerd",
-    );
-}
-
-fn start_engine(node: &Node) {
-    node.root(
-        "if [ -d /run/systemd/system ]; then systemctl reset-failed docker.service docker.socket; \
-           systemctl start docker.socket docker.service; else service docker start; fi >/dev/null 2>&1; \
-         until docker version >/dev/null 2>&1; do sleep 0.2; done",
-    );
-}
-
-#[test]
-fn an_engine_that_is_down_is_one_finding_with_all_that_cannot_hold_without_it() {
-    let Some(bench) = bench() else { return };
-    bench.labctl(&["run", "lab2", "--task", "task2"]).assert_exit(0);
-    assert_eq!(findings(&bench, "task2", 0), Vec::<Value>::new());
-    let node = &bench.nodes[1];
-    stop_engine(node);
-    let found = findings(&bench, "task2", 1);
-    start_engine(node);
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!(found[0]["cause"]["kind"], "engine_silent", "{found:?}");
-    assert_eq!(found[0]["cause"]["node"], node.name.as_str());
-    let because = found[0]["because"].to_string();
-    assert!(because.contains("engine-port"), "{because}");
-    bench.labctl(&["cleanup"]).assert_exit(0);
-    bench.assert_same_but_engines_restarted();
 }
 
 #[test]

@@ -9,11 +9,14 @@ use crate::node::{Ending, ExecRequest, NodeError, NodeErrorKind, OutputSink};
 use secrecy::ExposeSecret;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How long a kill may take, the supervisor's grace included.
 const KILLING: Duration = Duration::from_secs(GRACE + 15);
+
+/// How soon a kill is repeated.
+const KILL_AGAIN: Duration = Duration::from_millis(200);
 
 /// How many times the supervisor's voice may break off while the connection holds.
 const BREAKS: u32 = 5;
@@ -91,6 +94,14 @@ impl Execs<'_> {
             }
         };
         let _ = timeout(KILLING, ended).await;
+    }
+
+    /// Ends the exec `id` again and again: a kill that arrives before the node has claimed the record finds nothing to end.
+    async fn keep_killing(&self, id: &str) {
+        loop {
+            self.kill(id).await;
+            sleep(KILL_AGAIN).await;
+        }
     }
 }
 
@@ -218,9 +229,9 @@ impl Listener<'_> {
         answer: &mut Answer,
         output: &mut dyn OutputSink,
     ) -> Option<Listened> {
-        let killing = self.execs.kill(&self.request.id.0);
+        let killing = self.execs.keep_killing(&self.request.id.0);
         tokio::pin!(killing);
-        let (mut cancelled, mut killed, mut limit) = (false, false, self.limit);
+        let (mut cancelled, mut limit) = (false, self.limit);
         let mut buffer = vec![0; 64 << 10];
         loop {
             if let Some(conclusion) = answer.conclusion(self.request.deadline) {
@@ -235,7 +246,7 @@ impl Listener<'_> {
                     cancelled = true;
                     limit = limit.min(Instant::now() + KILLING + self.execs.link.patience);
                 }
-                () = &mut killing, if cancelled && !killed => killed = true,
+                () = &mut killing, if cancelled => {}
                 () = sleep_until(limit) => return Some(Listened::Overdue),
             }
         }

@@ -1,18 +1,34 @@
 //! The cluster of tasks 2 to 4 as a learner builds it, with the tutorial's own commands and without labctl: what `verify` says of it, and of
 //! each way in which it can be wrong.
+//!
+//! The parts use the same cluster, in the order of their names: `built` as it is, `sabotaged`, `scaled` as in task 4, `taken_over` by labctl.
 
-mod from_task3;
-mod sabotages;
+mod built;
+mod sabotaged;
 mod scaled;
+mod taken_over;
 
-use crate::harness::{Bench, Ended, InventoryText, bench};
-use sabotages::{SABOTAGES, Sabotage};
-use scaled::SCALED;
+use crate::harness::{Bench, Ended, Stage};
+use sabotaged::Sabotage;
 use serde_json::Value;
 use std::time::Instant;
 
 /// The learner's commands.
 const COMMANDS: [&str; 2] = [include_str!("cluster.sh"), include_str!("engine.sh")];
+
+/// The cluster of tasks 2 and 3.
+const BUILT: Stage = Stage {
+    name: "built by hand",
+    make: |bench| {
+        ByHand::build(bench);
+    },
+};
+
+/// The same with the scaled production of task 4.
+const SCALED_OUT: Stage = Stage {
+    name: "scaled by hand",
+    make: |bench| ByHand::build(bench).scale_out(),
+};
 
 /// A cluster that was built by hand.
 struct ByHand<'a> {
@@ -101,17 +117,6 @@ impl<'a> ByHand<'a> {
                 self.on(*index, script);
             }
         }
-    }
-
-    /// Stopped containers of another try, made in another way, say nothing of those that run.
-    fn forgives_what_an_earlier_try_left(&self) {
-        let label = "--label com.docker.compose.project=try --label com.docker.compose.service";
-        self.on(
-            1,
-            &format!("docker create --name try_web {label}=web nicolaka/dockchat:v1; docker create --name try_db {label}=db mongo"),
-        );
-        self.bench.labctl(&["verify", "task3"]).assert_exit(0);
-        self.on(1, "docker rm -v try_web try_db");
     }
 
     /// Breaks it, has verify find that and nothing else, and repairs it.
@@ -209,78 +214,4 @@ impl Found {
         let found = self.actual(finding);
         assert!(found.contains(actual), "{name}: {found}");
     }
-}
-
-#[test]
-fn a_cluster_that_was_built_by_hand_is_right_and_each_sabotage_of_it_is_one_finding_with_the_right_hint() {
-    let Some(mut bench) = bench() else { return };
-    let begun = Instant::now();
-    ByHand::build(&bench);
-    eprintln!("built: {:.1} s", begun.elapsed().as_secs_f32());
-
-    bench.take_snapshot();
-    let begun = Instant::now();
-    let verify = bench.labctl(&["verify", "task3", "--json"]);
-    eprintln!("looked at: {:.1} s", begun.elapsed().as_secs_f32());
-    verify.assert_exit(0);
-    bench.labctl(&["verify", "task2"]).assert_exit(0);
-    bench.assert_nodes_as_before();
-    assert!(
-        bench
-            .kept_files()
-            .iter()
-            .all(|(path, _)| !path.ends_with("journal.jsonl")),
-        "looking opens no instance"
-    );
-    let looked = verify
-        .events()
-        .iter()
-        .filter(|event| event.is_kind("check_judged"))
-        .count();
-    assert!(looked >= 30, "{looked} checks were looked at");
-
-    one_node_out_of_reach(&bench);
-    let cluster = ByHand { bench: &bench };
-    cluster.forgives_what_an_earlier_try_left();
-    for sabotage in SABOTAGES {
-        cluster.suffers(sabotage, "task3", "settle; answers");
-    }
-    bench.labctl(&["verify", "task3"]).assert_exit(0);
-
-    cluster.scale_out();
-    bench.labctl(&["verify", "task4"]).assert_exit(0);
-    bench
-        .labctl(&["verify", "task3"])
-        .assert_exit(0)
-        .assert_says(&["superseded by task4"]);
-    for sabotage in SCALED {
-        cluster.suffers(sabotage, "task4", "shares");
-    }
-    bench.labctl(&["verify", "task4"]).assert_exit(0);
-    let begun = Instant::now();
-    cluster.is_gone_on_with();
-    eprintln!("gone on with: {:.1} s", begun.elapsed().as_secs_f32());
-    bench.sweep();
-}
-
-/// Nothing is said of what nobody could look at, and it is one finding.
-fn one_node_out_of_reach(bench: &Bench) {
-    let known_hosts = bench.path("known_hosts");
-    let inventory = std::fs::read_to_string(bench.path("inventory.toml")).unwrap();
-    let closed = inventory.replace("name = \"node-2\"\n", "name = \"node-2\"\nport = 1\n");
-    assert_ne!(closed, inventory);
-    std::fs::write(bench.path("inventory.toml"), closed).unwrap();
-    let verify = bench.labctl(&["verify", "task3", "--json"]);
-    verify.assert_exit(3);
-    let found = Found::of(&verify);
-    assert_eq!(found.findings.len(), 1, "{:#?}", found.findings);
-    let cause = &found.findings[0]["cause"];
-    assert_eq!(
-        (&cause["kind"], &cause["node"]),
-        (&"node_unreachable".into(), &"node-2".into())
-    );
-    bench.write_inventory(&InventoryText {
-        known_hosts: Some(known_hosts),
-        ..InventoryText::default()
-    });
 }

@@ -1,10 +1,12 @@
 //! What can be wrong with the scaled production of task 4.
 
-use super::sabotages::Sabotage;
+use super::sabotaged::Sabotage;
+use super::{BUILT, ByHand, SCALED_OUT};
+use crate::harness::Left;
 
 const FILE: &str = "task 4 step 2: ";
 
-pub const SCALED: &[Sabotage] = &[
+const SCALED: &[Sabotage] = &[
     Sabotage {
         name: "Interlock is stopped",
         breaks: &[(2, "docker stop -t 5 dockchat_production_interlock_1 >/dev/null")],
@@ -63,3 +65,20 @@ pub const SCALED: &[Sabotage] = &[
         repairs: &[(0, "scale_out")],
     },
 ];
+
+#[test]
+fn a_production_scaled_by_hand_is_right_and_each_sabotage_of_it_is_one_finding() {
+    let Some(mut bench) = BUILT.bench() else { return };
+    ByHand { bench: &bench }.scale_out();
+    bench.leave(Left::Stage(SCALED_OUT.name.to_owned()));
+    let cluster = ByHand { bench: &bench };
+    bench.labctl(&["verify", "task4"]).assert_exit(0);
+    bench
+        .labctl(&["verify", "task3"])
+        .assert_exit(0)
+        .assert_says(&["superseded by task4"]);
+    for sabotage in SCALED {
+        cluster.suffers(sabotage, "task4", "shares");
+    }
+    bench.labctl(&["verify", "task4"]).assert_exit(0);
+}

@@ -1,6 +1,7 @@
 //! One test's place: its state directory, its inventory, and the nodes.
 
-use super::{Ended, Lease, Node, Running, Snapshot};
+use super::lease::{Lease, Left};
+use super::{Ended, Node, Running, Snapshot};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,10 +18,12 @@ const TODAY: &str = "LABCTL_TEST_NODES_TODAY";
 pub struct Bench {
     /// The nodes of the playground, in order.
     pub nodes: Vec<Node>,
-    directory: tempfile::TempDir,
+    directory: PathBuf,
     before: Vec<Snapshot>,
+    /// What the directory goes with, where it is this test's alone.
+    _own: Option<tempfile::TempDir>,
     /// Last, so that it ends when all else is put back.
-    _lease: Lease,
+    lease: Lease,
 }
 
 /// What an inventory says beyond the nodes.
@@ -48,23 +51,9 @@ pub fn bench_of_today() -> Option<Bench> {
 
 /// Returns the place for a test on the playground of `lease`.
 pub(super) fn bench_with(lease: Lease) -> Bench {
-    let directory = tempfile::Builder::new().prefix("labctl-test-").tempdir().unwrap();
-    let nodes = playground_nodes(&lease.playground, directory.path());
-    std::fs::create_dir(directory.path().join("empty")).unwrap();
-    std::fs::copy(&nodes[0].known_hosts, directory.path().join("known_hosts")).unwrap();
-    let was_clean = lease.was_clean;
-    let mut bench = Bench {
-        nodes,
-        directory,
-        before: Vec::new(),
-        _lease: lease,
-    };
-    if !was_clean {
-        bench.sweep();
-    }
-    bench.write_inventory(&InventoryText::default());
-    bench.take_snapshot();
-    bench
+    let own = tempfile::Builder::new().prefix("labctl-test-").tempdir().unwrap();
+    let directory = own.path().to_owned();
+    Bench::on_clean_nodes(lease, directory, Some(own))
 }
 
 /// Returns the path of `name` in this repository.
@@ -92,7 +81,61 @@ fn playground_nodes(state: &Path, connections: &Path) -> Vec<Node> {
         .collect()
 }
 
+/// The directory that the tests of a stage share.
+fn directory_of_stage(lease: &Lease) -> PathBuf {
+    lease.playground.join("stage")
+}
+
 impl Bench {
+    fn on_clean_nodes(lease: Lease, directory: PathBuf, own: Option<tempfile::TempDir>) -> Self {
+        let state_of_stage = directory_of_stage(&lease).join("state");
+        std::fs::create_dir_all(directory.join("empty")).unwrap();
+        let mut bench = Self::in_directory(lease, directory, own);
+        std::fs::copy(&bench.nodes[0].known_hosts, bench.path("known_hosts")).unwrap();
+        bench.write_inventory(&InventoryText::default());
+        if bench.lease.found != Some(Left::Clean) {
+            // Quicker than sweeping, which takes away what this leaves.
+            let cleanup = bench.command_with_state(&["cleanup"], &state_of_stage);
+            let _ = Running::spawn(cleanup, PATIENCE).wait();
+            bench.sweep();
+        }
+        let _ = std::fs::remove_dir_all(state_of_stage);
+        bench.take_snapshot();
+        bench
+    }
+
+    fn in_directory(lease: Lease, directory: PathBuf, own: Option<tempfile::TempDir>) -> Self {
+        Self {
+            nodes: playground_nodes(&lease.playground, &directory),
+            directory,
+            before: Vec::new(),
+            _own: own,
+            lease,
+        }
+    }
+
+    /// Returns the place of a test that makes a stage.
+    pub(super) fn before_stage(lease: Lease) -> Self {
+        let directory = directory_of_stage(&lease);
+        let bench = Self::on_clean_nodes(lease, directory, None);
+        std::fs::write(bench.path("before.json"), serde_json::to_vec(&bench.before).unwrap()).unwrap();
+        bench
+    }
+
+    /// Returns the place of a test on the stage that the test before left. The nodes before are those before the stage was made.
+    pub(super) fn on_stage(lease: Lease) -> Self {
+        let directory = directory_of_stage(&lease);
+        let mut bench = Self::in_directory(lease, directory, None);
+        bench.before = serde_json::from_slice(&std::fs::read(bench.path("before.json")).unwrap()).unwrap();
+        bench.lease.leaves = bench.lease.found.clone().unwrap();
+        bench
+    }
+
+    /// Says what this test leaves on the nodes. Where it fails, nobody knows.
+    pub fn leave(&mut self, left: Left) {
+        self.lease.leaves = left;
+    }
+
     /// Takes away what a test that failed before left on the nodes: nothing that a lab or a test makes may stand in the way
     /// of the next one.
     pub fn sweep(&self) {
@@ -196,7 +239,7 @@ impl Bench {
 
     /// Returns a path in the test's own directory.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.directory.join(name)
     }
 
     /// Returns the state directory.

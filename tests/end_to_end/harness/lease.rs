@@ -1,12 +1,19 @@
 //! Who has a playground: one test at a time, whether tests run in one process or in one process each.
 
 use crate::skipping::skip;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-/// What the file says while nobody has the playground and whoever had it last left its nodes as they were.
-const CLEAN: &str = "clean\n";
+/// What a test leaves on the nodes of a playground.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Left {
+    /// Nothing: they are as they were.
+    Clean,
+    /// What the tests of the stage of this name share.
+    Stage(String),
+}
 
 /// A playground that this test has for itself until this is dropped. The lock is the operating system's, so that it ends with the
 /// test however the test ends.
@@ -14,8 +21,10 @@ const CLEAN: &str = "clean\n";
 pub struct Lease {
     /// The state directory of the playground.
     pub playground: PathBuf,
-    /// Whether the test before left the nodes as they were; where it did not, or nobody knows, they want sweeping.
-    pub was_clean: bool,
+    /// What the test before left; `None` where it failed, or somebody else used the nodes.
+    pub found: Option<Left>,
+    /// What this test leaves, unless it fails.
+    pub leaves: Left,
     file: File,
 }
 
@@ -35,12 +44,13 @@ impl Lease {
         options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(playground.join("lease")).unwrap();
         file.lock().unwrap();
-        let mut said = String::new();
-        file.read_to_string(&mut said).unwrap();
+        let mut found = String::new();
+        file.read_to_string(&mut found).unwrap();
         file.set_len(0).unwrap();
         Self {
             playground: playground.to_owned(),
-            was_clean: said == CLEAN,
+            found: serde_json::from_str(&found).ok(),
+            leaves: Left::Clean,
             file,
         }
     }
@@ -50,7 +60,8 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             // Where this cannot be said, the next test sweeps.
-            let _ = self.file.rewind().and_then(|()| self.file.write_all(CLEAN.as_bytes()));
+            let leaves = serde_json::to_vec(&self.leaves).unwrap_or_default();
+            let _ = self.file.rewind().and_then(|()| self.file.write_all(&leaves));
         }
     }
 }

@@ -7,14 +7,16 @@ mod node;
 mod own_playground;
 mod running;
 mod snapshot;
+mod stage;
 
 pub use bench::{Bench, InventoryText, KINDS, bench, bench_of_today};
 pub use ended::Ended;
-pub use lease::Lease;
+pub use lease::{Lease, Left};
 pub use node::Node;
 pub use own_playground::OwnPlayground;
 pub use running::{Event, Running};
 pub use snapshot::Snapshot;
+pub use stage::Stage;
 
 use std::time::{Duration, Instant};
 

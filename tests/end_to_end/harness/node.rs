@@ -196,7 +196,7 @@ impl Node {
 /// Lists processes by their environment or command. The script's own words must not match.
 pub const OUR_PROCESSES: &str = "for p in $({ grep -lza '^LABCTL_EXEC=' /proc/[0-9]*/environ; \
     grep -lza '/var/lib/[l]abctl/' /proc/[0-9]*/cmdline; } 2>/dev/null | cut -d/ -f3 | sort -u); do \
-    if [ -d /proc/$p ]; then echo \"$p: $(tr '\0' ' ' 2>/dev/null </proc/$p/cmdline)\"; fi; done; true";
+    if [ -d /proc/$p ]; then echo \"$p: $(tr '\\0' ' ' 2>/dev/null </proc/$p/cmdline)\"; fi; done; true";
 
 /// Runs the docker client of this machine, whose containers the nodes are.
 #[track_caller]

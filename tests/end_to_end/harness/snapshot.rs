@@ -6,6 +6,7 @@
 
 use super::Node;
 use super::node::OUR_PROCESSES;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +26,7 @@ at=http://docker; curl -s --unix-socket /var/run/docker.sock \
 true";
 
 /// A node at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot(Vec<String>);
 
 impl Snapshot {

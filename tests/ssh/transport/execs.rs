@@ -88,6 +88,30 @@ async fn a_cancelled_exec_is_killed_on_the_node() {
     assert_eq!(kept.stdout, b"");
 }
 
+#[tokio::test]
+async fn an_exec_that_is_cancelled_while_it_starts_is_killed_on_the_node_all_the_same() {
+    let server = Server::start();
+    let node = server.open().await;
+    // The node claims the record somewhere in between.
+    for after in [0, 5, 20, 50, 100] {
+        let cancel = CancellationToken::new();
+        let pid = server.path(&format!("pid{after}"));
+        let request = exec(
+            &format!("a{after}"),
+            &format!("echo $$ >'{}'; sleep 25", pid.display()),
+        );
+        let begun = Instant::now();
+        let mut kept = Kept::default();
+        let (ending, ()) = tokio::join!(node.exec(&request, &mut kept, &cancel), async {
+            tokio::time::sleep(Duration::from_millis(after)).await;
+            cancel.cancel();
+        });
+        assert_eq!(ending.unwrap(), Ending::Cancelled, "cancelled after {after} ms");
+        assert!(begun.elapsed() < Duration::from_secs(8), "it took {:?}", begun.elapsed());
+        assert!(!is_alive(&fs::read_to_string(pid).unwrap_or_default()));
+    }
+}
+
 /// Runs a command that writes 2000 lines while `cut` cuts the link, and says what arrived.
 async fn run_while(server: &Server, cut: impl Fn()) {
     let node = server.open().await;

@@ -1,5 +1,7 @@
 //! What can be wrong with the cluster. One thing at a time: how it is broken, what verify must say, and how it is repaired.
 
+use super::{BUILT, ByHand};
+
 /// One thing that is wrong.
 pub struct Sabotage {
     /// What a person would call it.
@@ -23,7 +25,7 @@ const LABEL: &str = "task 2 steps 1 and 2: set --label=environment=";
 const MANAGER: &str = "task 2 step 4: start the manager";
 const CLUSTER: &str = "task 2 steps 4 to 6: ";
 
-pub const SABOTAGES: &[Sabotage] = &[
+const SABOTAGES: &[Sabotage] = &[
     Sabotage {
         name: "the label has another value",
         breaks: &[(1, "tutorials_options stage; restart_engine")],
@@ -320,3 +322,13 @@ pub const SABOTAGES: &[Sabotage] = &[
         repairs: &[(0, "docker rm -f wrong >/dev/null; forgotten $private")],
     },
 ];
+
+#[test]
+fn each_sabotage_of_a_cluster_built_by_hand_is_one_finding_with_the_right_hint() {
+    let Some(bench) = BUILT.bench() else { return };
+    let cluster = ByHand { bench: &bench };
+    for sabotage in SABOTAGES {
+        cluster.suffers(sabotage, "task3", "settle; answers");
+    }
+    bench.labctl(&["verify", "task3"]).assert_exit(0);
+}

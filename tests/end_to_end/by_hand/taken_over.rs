@@ -1,7 +1,7 @@
 //! `labctl run lab2 --from task3` on a cluster that a learner built: it goes on, or says what is missing before it changes anything.
 
-use super::ByHand;
-use crate::harness::Snapshot;
+use super::{ByHand, SCALED_OUT};
+use crate::harness::{Left, Snapshot};
 
 const RUN: [&str; 4] = ["run", "lab2", "--from", "task3"];
 
@@ -41,7 +41,7 @@ impl ByHand<'_> {
     }
 
     /// Goes on from task 3 where that is possible, and is as it was after the cleanup.
-    pub(super) fn is_gone_on_with(&self) {
+    fn is_gone_on_with(&self) {
         self.is_refused(&[
             "What task3 stands on",
             "task 1 step 1: clone DockChat to ~/dockchat on node-0",
@@ -68,4 +68,12 @@ impl ByHand<'_> {
         }
         assert_eq!(self.on(0, compose), mine, "the learner's file is not as it was");
     }
+}
+
+#[test]
+fn a_cluster_built_by_hand_is_gone_on_with_where_that_is_possible() {
+    let Some(mut bench) = SCALED_OUT.bench() else { return };
+    ByHand { bench: &bench }.is_gone_on_with();
+    bench.sweep();
+    bench.leave(Left::Clean);
 }

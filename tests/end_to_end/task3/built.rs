@@ -1,24 +1,10 @@
-//! Task 3 of lab2: DockChat on staging and production, from a registry that wants a password.
+//! Task 3 as its own subject: what runs where, and where its password stands.
 
-use crate::harness::{Bench, InventoryText, Running, bench};
+use super::{DEPLOYED, TASK};
+use crate::harness::{Bench, InventoryText};
 use crate::secrets::assert_free_of;
-use std::time::Duration;
-
-const TASK: [&str; 4] = ["run", "lab2", "--task", "task3"];
 
 const PASSWORD: &str = "pl4nt3d-Vx7Qm2/Zs+9Kw";
-
-/// The steps that leave something on any node, in order.
-const STEPS: [&str; 8] = [
-    "registry-build",
-    "registry-trust",
-    "registry",
-    "login-lab",
-    "build-swarm",
-    "staging-rename",
-    "staging-up",
-    "production-up",
-];
 
 /// Returns what runs on a node, as `project/service` lines.
 fn running(bench: &Bench, node: usize) -> String {
@@ -41,8 +27,10 @@ fn plant(bench: &Bench) {
 }
 
 #[test]
-fn task3_deploys_to_both_nodes_keeps_its_password_and_is_undone_to_the_last_byte() {
-    let Some(bench) = bench() else { return };
+fn task3_deploys_to_both_nodes_and_keeps_its_password() {
+    let Some(bench) = DEPLOYED.bench_to_make_it() else {
+        return;
+    };
     plant(&bench);
     let node = &bench.nodes[0];
     bench.labctl(&["run", "lab2", "--until", "registry"]).assert_exit(0);
@@ -104,56 +92,4 @@ fn task3_deploys_to_both_nodes_keeps_its_password_and_is_undone_to_the_last_byte
         .labctl(&["verify", "task1", "task2", "task3"])
         .assert_exit(0)
         .assert_says(&["superseded by task3"]);
-    bench.labctl(&["cleanup"]).assert_exit(0);
-    bench.assert_same_but_engines_restarted();
-}
-
-#[test]
-fn task3_killed_in_one_step_after_the_other_goes_on_and_is_cleaned_up() {
-    let Some(bench) = bench() else { return };
-    for step in STEPS {
-        eprintln!("killed in {step}");
-        let mut run = bench.start_json(&["run", "lab2"]);
-        run.wait_for_step("step_started", step);
-        run.kill();
-    }
-    bench.labctl(&["cleanup"]).assert_exit(0);
-    bench.assert_same_but_engines_restarted();
-}
-
-#[test]
-fn a_build_that_was_killed_on_another_node_is_cleaned_up_there() {
-    let Some(bench) = bench() else { return };
-    let mut run = bench.start_json(&TASK);
-    run.wait_for_step("step_started", "build-swarm");
-    crate::harness::wait_for("a container of the build", Duration::from_secs(20), || {
-        let built = |node: &crate::harness::Node| !node.root("docker ps -q").is_empty();
-        bench.nodes[1..].iter().any(built).then_some(())
-    });
-    run.kill();
-    bench.labctl(&["cleanup"]).assert_exit(0);
-    bench.assert_same_but_engines_restarted();
-}
-
-#[test]
-fn another_machine_cleans_up_nodes_that_were_away_with_what_node_0_knows() {
-    let Some(bench) = bench() else { return };
-    bench.labctl(&TASK).assert_exit(0);
-    let other = bench.path("other");
-    let cleanup = || Running::spawn(bench.command_with_state(&["cleanup"], &other), Duration::from_secs(240)).wait();
-    // What proves itself goes also without node-0; the layers that only its records prove stay owed.
-    bench.nodes[0].stop();
-    bench
-        .labctl(&["cleanup"])
-        .assert_exit(3)
-        .assert_says(&["node-0", "only node-0 knows"]);
-    for node in [1, 2] {
-        assert_eq!(bench.nodes[node].root("docker ps -aq"), "");
-    }
-    bench.nodes[0].start();
-    bench.nodes[2].stop();
-    cleanup().assert_exit(3).assert_says(&["node-2"]);
-    bench.nodes[2].start();
-    cleanup().assert_exit(0);
-    bench.assert_same_but_engines_and_starts();
 }
