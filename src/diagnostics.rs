@@ -2,11 +2,12 @@
 //!
 //! Layers say what is wrong with types; the text around it is made here, once. Nothing here prints.
 
-use crate::domain::{Diagnostic, Diagnostics};
+use crate::domain::{Diagnostic, Diagnostics, SourceText};
 use annotate_snippets::renderer::{DEFAULT_ERROR_STYLE, DEFAULT_HELP_STYLE, DEFAULT_NOTE_STYLE, Style};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use std::fmt::{self, Write};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// How wide a line of a file is shown before it is cut.
 const WIDTH: usize = 120;
@@ -48,11 +49,22 @@ impl<T, E: Into<anyhow::Error>> WithHint<T> for Result<T, E> {
 
 /// Renders all `diagnostics`, each with the lines of the file it is about; ends with a line break.
 pub fn render_diagnostics(diagnostics: &Diagnostics, colour: bool) -> String {
-    let faults: Vec<String> = diagnostics
-        .faults
-        .iter()
-        .map(|fault| render_fault(fault, colour))
-        .collect();
+    // A file with many faults is made printable once.
+    let mut printable: Vec<(&Arc<SourceText>, String)> = Vec::new();
+    let mut faults = Vec::new();
+    for fault in &diagnostics.faults {
+        let Some((source, range)) = &fault.place else {
+            let hint = fault.hint.iter().map(|hint| ("hint", hint.clone()));
+            faults.push(plain_report(&fault.message, hint, colour));
+            continue;
+        };
+        let known = printable.iter().position(|(known, _)| Arc::ptr_eq(known, source));
+        let at = known.unwrap_or_else(|| {
+            printable.push((source, printable_source(&source.text)));
+            printable.len() - 1
+        });
+        faults.push(render_fault(fault, &source.name, &printable[at].1, range, colour));
+    }
     let mut text = faults.join("\n\n");
     text.push('\n');
     text
@@ -124,19 +136,13 @@ fn indented(text: &str) -> String {
     lines.join("\n    ")
 }
 
-fn render_fault(fault: &Diagnostic, colour: bool) -> String {
-    let Some((source, range)) = &fault.place else {
-        let hint = fault.hint.iter().map(|hint| ("hint", hint.clone()));
-        return plain_report(&fault.message, hint, colour);
-    };
-    let text = printable_source(&source.text);
-    let mut annotation = AnnotationKind::Primary.span(within(&text, range));
+/// Renders `fault`, which is in the file called `name` at `range` of its printable `text`.
+fn render_fault(fault: &Diagnostic, name: &str, text: &str, range: &Range<usize>, colour: bool) -> String {
+    let mut annotation = AnnotationKind::Primary.span(within(text, range));
     if let Some(label) = &fault.label {
         annotation = annotation.label(one_line(label));
     }
-    let snippet = Snippet::source(text)
-        .path(one_line(&source.name))
-        .annotation(annotation);
+    let snippet = Snippet::source(text).path(one_line(name)).annotation(annotation);
     let title = Level::ERROR.primary_title(one_line(&fault.message));
     let mut group = Group::with_title(title).element(snippet);
     if let Some(hint) = &fault.hint {
@@ -212,9 +218,7 @@ fn printable_source(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::SourceText;
     use proptest::prelude::*;
-    use std::sync::Arc;
 
     fn fault(text: &str, range: Range<usize>) -> Diagnostic {
         let source = Arc::new(SourceText {

@@ -59,17 +59,19 @@ fn files() -> Vec<(PathBuf, String, String)> {
     let mut found = Vec::new();
     rust_files(&source(), &mut found);
     assert!(found.len() > 30, "the sources were not found");
-    let code = |path: &PathBuf| {
-        let text = std::fs::read_to_string(path).unwrap();
-        text.lines()
-            .filter(|line| !line.trim_start().starts_with("//"))
-            .collect::<Vec<_>>()
-            .join("\n")
-    };
     found
         .into_iter()
-        .map(|path| (path.clone(), layer_of(&path), code(&path)))
+        .map(|path| (path.clone(), layer_of(&path), code_of(&path)))
         .collect()
+}
+
+/// Returns the text of a source file, comments left out.
+fn code_of(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
@@ -105,6 +107,14 @@ fn layers_import_only_what_the_architecture_allows() {
 }
 
 #[test]
+fn only_commands_know_the_services() {
+    for (path, layer, code) in files() {
+        let knows = code.contains("labctl_services");
+        assert!(!knows || layer == "commands", "{} imports the services", path.display());
+    }
+}
+
+#[test]
 fn pure_layers_have_no_effects() {
     let effects = [
         "tokio::",
@@ -134,7 +144,11 @@ fn main_is_short_and_nothing_exits_below_it() {
         main.lines().count() <= 16,
         "main.rs only parses, builds the runtime and returns the exit code"
     );
-    for (path, _, code) in files() {
+    let mut all = Vec::new();
+    rust_files(&source(), &mut all);
+    rust_files(&source().join("services"), &mut all);
+    for path in all {
+        let code = code_of(&path);
         assert!(
             !code.contains("process::exit"),
             "{} ends the process by itself",

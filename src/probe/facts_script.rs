@@ -77,8 +77,9 @@ say private_address "$came_in_by"
 say arch "$(uname -m)"
 say kernel "$(uname -r)"
 say docker "$(first docker --version)"
-say compose "$(first docker-compose version --short)"
-say compose_plugin "$(first docker compose version --short)"
+# Each takes up to half a second, and the plugin counts only where there is no program.
+compose=$(first docker-compose version --short)
+if [ -n "$compose" ]; then say compose "$compose"; else say compose_plugin "$(first docker compose version --short)"; fi
 say git "$(first git --version)"
 say tree "$(first tree --version)"
 say curl "$(first curl --version)"

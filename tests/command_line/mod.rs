@@ -1,7 +1,7 @@
 //! The whole binary, as its users meet it: exit code, standard output and standard error of one run in one snapshot; and the
 //! files that people write or read: labs, inventories, README.md, scripts.
 //!
-//! No test here reaches a node, an engine or the network beyond closed ports of loopback, save those of `nodes`.
+//! No test here reaches a node, an engine or the network beyond closed ports of loopback.
 
 mod bad_inventories;
 mod bad_labs;
@@ -15,7 +15,6 @@ mod instances;
 mod junit;
 mod listings;
 mod load;
-mod nodes;
 mod output;
 mod readme;
 mod report;

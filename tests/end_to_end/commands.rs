@@ -1,6 +1,6 @@
 //! Commands that behave badly, and connections that are cut under them.
 
-use crate::harness::{Bench, Node, bench, wait_for};
+use crate::harness::{Bench, Node, bench_of_today, wait_for};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ fn kill_all(pids: &[String]) {
 }
 
 fn times_out_and_leaves_nothing(task: &str) {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let lab = bench.lab("commands");
     let run = bench.start_json(&only(&lab, task)).wait();
     run.assert_exit(3);
@@ -51,7 +51,7 @@ fn a_child_in_a_session_of_its_own_is_killed_as_well() {
 
 #[test]
 fn a_hundred_megabytes_of_output_cost_bounded_memory_and_a_capped_file() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let lab = bench.lab("commands");
     let run = bench.labctl(&only(&lab, "flood"));
     run.assert_exit(0);
@@ -88,7 +88,7 @@ fn assert_harmless(text: &[u8]) {
 
 #[test]
 fn hostile_output_never_reaches_the_terminal_raw() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let lab = bench.lab("commands");
     for more in [&["--verbose"][..], &[], &["--quiet"]] {
         let run = bench.labctl(&[&only(&lab, "hostile")[..], more].concat());
@@ -133,7 +133,7 @@ fn hostile_output_never_reaches_the_terminal_raw() {
 
 /// Runs the command that must run once, while `cut` is done to the connection in the middle of it.
 fn runs_once_although(cut: impl FnOnce(&Bench)) {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let lab = bench.lab("commands");
     let mut run = bench.start_json(&only(&lab, "once"));
     run.wait_for_step("step_started", "once");
@@ -163,7 +163,7 @@ fn a_command_survives_the_death_of_the_connection_on_the_node() {
 
 #[test]
 fn a_deadline_is_held_while_the_link_is_cut() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let lab = bench.lab("commands");
     let mut run = bench.start_json(&only(&lab, "late"));
     run.wait_for_step("step_started", "late");
@@ -188,7 +188,7 @@ fn a_deadline_is_held_while_the_link_is_cut() {
 
 #[test]
 fn a_connection_that_dies_at_the_deadline_hides_nothing() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let lab = bench.lab("commands");
     let mut run = bench.start_json(&only(&lab, "late"));
     run.wait_for_step("step_started", "late");

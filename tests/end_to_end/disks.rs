@@ -1,10 +1,10 @@
 //! Disks that are full, and files that are somebody else's.
 
-use crate::harness::bench;
+use crate::harness::bench_of_today;
 
 #[test]
 fn where_labctls_own_directory_is_full_the_nodes_words_are_told_and_nothing_is_left() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let node = &bench.nodes[0];
     let files = bench.lab("files");
     node.root("mkdir /var/lib/labctl && mount -t tmpfs -o size=4k tmpfs /var/lib/labctl && head -c 4096 /dev/zero >/var/lib/labctl/.full");
@@ -17,7 +17,7 @@ fn where_labctls_own_directory_is_full_the_nodes_words_are_told_and_nothing_is_l
 
 #[test]
 fn a_file_that_cannot_be_kept_first_is_not_changed() {
-    let Some(mut bench) = bench() else { return };
+    let Some(mut bench) = bench_of_today() else { return };
     let node = bench.nodes[0].clone();
     let files = bench.lab("files");
     node.root("head -c 300000 /dev/urandom >/etc/labctl-test.conf");
@@ -35,7 +35,7 @@ fn a_file_that_cannot_be_kept_first_is_not_changed() {
 
 #[test]
 fn a_command_that_finds_the_disk_full_is_undone() {
-    let Some(mut bench) = bench() else { return };
+    let Some(mut bench) = bench_of_today() else { return };
     let node = bench.nodes[0].clone();
     let files = bench.lab("files");
     node.root("sudo -u ubuntu mkdir /home/ubuntu/labctl-small && mount -t tmpfs -o size=16k,uid=$(id -u ubuntu) tmpfs /home/ubuntu/labctl-small");
@@ -55,7 +55,7 @@ fn a_command_that_finds_the_disk_full_is_undone() {
 
 #[test]
 fn a_file_is_put_back_with_its_mode_owner_and_time() {
-    let Some(mut bench) = bench() else { return };
+    let Some(mut bench) = bench_of_today() else { return };
     let node = bench.nodes[0].clone();
     let files = bench.lab("files");
     node.root(
@@ -76,7 +76,7 @@ fn a_file_is_put_back_with_its_mode_owner_and_time() {
 
 #[test]
 fn a_file_that_somebody_changed_since_is_left_alone_and_named() {
-    let Some(mut bench) = bench() else { return };
+    let Some(mut bench) = bench_of_today() else { return };
     let node = bench.nodes[0].clone();
     let files = bench.lab("files");
     node.root("for f in conf list; do echo original >/etc/labctl-test.$f; done");

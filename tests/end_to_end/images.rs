@@ -1,6 +1,6 @@
 //! The images that labctl makes of itself, outside of any lab.
 
-use crate::harness::{Bench, bench};
+use crate::harness::{Bench, bench_of_today};
 use serde_json::Value;
 use std::process::Stdio;
 
@@ -22,7 +22,7 @@ fn id_on(bench: &Bench, index: usize, reference: &str) -> String {
 
 #[test]
 fn images_are_loaded_once_run_there_and_are_taken_away_by_docker() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let load = ["images", "load", "swarm", "mongo", "--on", "node-1,node-2"];
     let undo = format!("docker rmi {MONGO} {SWARM}");
     let first = bench.labctl(&load);
@@ -47,7 +47,7 @@ fn images_are_loaded_once_run_there_and_are_taken_away_by_docker() {
 
 #[test]
 fn an_image_that_had_the_name_before_stays_without_it() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let node = &bench.nodes[1];
     // A container's layer, so that the image is nobody else's.
     let older = node.root(&format!(
@@ -66,7 +66,7 @@ fn an_image_that_had_the_name_before_stays_without_it() {
 
 #[test]
 fn a_built_archive_is_one_that_docker_loads() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let mut build = bench
         .command(&["images", "build", "mongo"])
         .stdout(Stdio::piped())
@@ -83,7 +83,7 @@ fn a_built_archive_is_one_that_docker_loads() {
 
 #[test]
 fn what_was_loaded_before_a_lab_stays_after_its_cleanup() {
-    let Some(mut bench) = bench() else { return };
+    let Some(mut bench) = bench_of_today() else { return };
     bench
         .labctl(&["images", "load", "mongo", "--on", "node-0"])
         .assert_exit(0);
@@ -96,7 +96,7 @@ fn what_was_loaded_before_a_lab_stays_after_its_cleanup() {
 
 #[test]
 fn a_node_that_cannot_be_reached_keeps_the_others_from_nothing() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let path = bench.path("inventory.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     let down = text.replace(

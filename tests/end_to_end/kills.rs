@@ -1,6 +1,6 @@
 //! labctl is killed, as nothing can be caught, and another one takes everything back.
 
-use crate::harness::{Bench, Node, bench};
+use crate::harness::{Bench, Node, bench_of_today};
 use crate::task3::TASK as TASK3;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn kill_in(bench: &Bench, step: &str) {
 
 #[test]
 fn a_run_killed_between_the_baseline_and_the_first_step_is_cleaned_up() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let mut run = bench.start_json(&RUN);
     run.wait_for_event("the baseline", |event| event.is_kind("baseline_taken"));
     run.kill();
@@ -24,7 +24,7 @@ fn a_run_killed_between_the_baseline_and_the_first_step_is_cleaned_up() {
 
 #[test]
 fn a_run_killed_while_the_engine_builds_is_cleaned_up() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let mut run = bench.start_json(&RUN);
     run.wait_for_step("step_started", "build");
     let node = &bench.nodes[0];
@@ -63,7 +63,7 @@ fn wait_for_the_engine(node: &Node) {
 
 #[test]
 fn nothing_comes_after_the_cleanup_of_a_run_killed_while_the_engine_keeps_a_layer() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     kill_in_the_first_commit(&bench);
     bench.labctl(&["cleanup"]).assert_exit(0);
     wait_for_the_engine(&bench.nodes[0]);
@@ -72,7 +72,7 @@ fn nothing_comes_after_the_cleanup_of_a_run_killed_while_the_engine_keeps_a_laye
 
 #[test]
 fn a_layer_whose_id_nobody_was_told_is_cleaned_up() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     kill_in_the_first_commit(&bench);
     // The next run ends the client of the build that goes on, and is killed, too.
     let mut run = bench.start_json(&["run", &bench.lab("builds")]);
@@ -87,7 +87,7 @@ fn a_layer_whose_id_nobody_was_told_is_cleaned_up() {
 
 #[test]
 fn a_run_that_was_killed_can_be_run_again() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     kill_in(&bench, "up");
     bench.labctl(&RUN).assert_exit(0);
     bench.labctl(&["verify", "task1"]).assert_exit(0);
@@ -96,7 +96,7 @@ fn a_run_that_was_killed_can_be_run_again() {
 
 #[test]
 fn a_killed_cleanup_is_finished_by_the_next() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     kill_in(&bench, "logs");
     for step in ["undo-containers", "undo-images", "undo-directories", "compare-baseline"] {
         eprintln!("cleanup killed in {step}");
@@ -109,7 +109,7 @@ fn a_killed_cleanup_is_finished_by_the_next() {
 
 #[test]
 fn a_build_that_was_killed_on_another_node_is_cleaned_up_there() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let mut run = bench.start_json(&TASK3);
     run.wait_for_step("step_started", "build-swarm");
     crate::harness::wait_for("a container of the build", Duration::from_secs(20), || {

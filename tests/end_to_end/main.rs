@@ -15,6 +15,10 @@ mod harness;
 mod by_hand;
 mod clearing;
 mod cluster;
+mod command_line;
+#[expect(dead_code, reason = "nodes need only a part of it")]
+#[path = "../command_line/bench.rs"]
+mod command_line_bench;
 mod commands;
 mod disks;
 mod engine_options;

@@ -1,6 +1,6 @@
 //! Nodes that cannot be reached, or are not who they should be.
 
-use crate::harness::{Bench, InventoryText, bench};
+use crate::harness::{Bench, InventoryText, bench_of_today};
 use std::path::Path;
 use std::process::Command;
 
@@ -30,7 +30,7 @@ fn fingerprint(bench: &Bench, text: &str) -> String {
 
 #[test]
 fn a_node_that_is_down_ends_a_run_before_anything_is_touched() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let down = &bench.nodes[2];
     down.stop();
     let run = bench.labctl(&RUN);
@@ -48,7 +48,7 @@ fn a_node_that_is_down_ends_a_run_before_anything_is_touched() {
 
 #[test]
 fn verify_and_cleanup_do_what_they_can_while_a_node_is_down() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let files = bench.lab("files");
     bench.labctl(&["run", &files, "--only", "everywhere"]).assert_exit(0);
     bench.labctl(&["verify", "everywhere", "--lab", &files]).assert_exit(0);
@@ -74,7 +74,7 @@ fn verify_and_cleanup_do_what_they_can_while_a_node_is_down() {
 
 #[test]
 fn a_key_that_is_not_accepted_is_named_with_its_user() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     make_key(&bench.path("stranger"));
     bench.write_inventory(&InventoryText {
         identity_file: Some(bench.path("stranger")),
@@ -90,7 +90,7 @@ fn a_key_that_is_not_accepted_is_named_with_its_user() {
 
 #[test]
 fn a_changed_host_key_stops_everything_with_both_fingerprints() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     make_key(&bench.path("other"));
     let other = std::fs::read_to_string(bench.path("other.pub")).unwrap();
     let node = &bench.nodes[0];
@@ -123,7 +123,7 @@ fn a_changed_host_key_stops_everything_with_both_fingerprints() {
 
 #[test]
 fn an_unknown_host_is_refused_where_strict_and_remembered_otherwise() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let known_hosts = bench.path("known_nobody");
     std::fs::write(&known_hosts, "").unwrap();
     let inventory = |host_key| InventoryText {

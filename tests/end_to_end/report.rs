@@ -1,6 +1,6 @@
 //! The report of a run on real nodes: it is where the run says, and tells what the journal tells.
 
-use crate::harness::{Bench, Ended, bench};
+use crate::harness::{Bench, Ended, bench_of_today};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -34,7 +34,7 @@ fn ended(bench: &Bench, id: &Value, outcome: &str) -> usize {
 
 #[test]
 fn a_report_tells_what_the_journal_tells_and_what_is_on_the_nodes() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     bench.nodes[1].root("docker run -d --name labctl-seen --entrypoint sleep debian:bookworm 600 >/dev/null");
     let lab = bench.lab("files");
     let run = bench.start_json(&["run", &lab, "--only", "everywhere"]).wait();
@@ -65,7 +65,7 @@ fn a_report_tells_what_the_journal_tells_and_what_is_on_the_nodes() {
 
 #[test]
 fn a_run_that_changed_nothing_leaves_its_report_and_no_instance() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let lab = bench.path("looks.toml");
     let text = "[lab]\nformat = 1\nid = \"looks\"\ntitle = \"Only looks\"\nnodes = [\"node-0\"]\n\n\
                 [[task]]\nid = \"look\"\ntitle = \"Look\"\non = \"node-0\"\n\n\
@@ -91,7 +91,7 @@ fn a_run_that_changed_nothing_leaves_its_report_and_no_instance() {
 
 #[test]
 fn an_interrupted_run_is_reported_as_far_as_it_came() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let lab = bench.lab("commands");
     let mut run = bench.start_json(&["run", &lab, "--only", "endless"]);
     run.wait_for_step("step_started", "endless");

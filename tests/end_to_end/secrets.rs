@@ -1,6 +1,6 @@
 //! Secrets stay where they belong, whatever a command does with them.
 
-use crate::harness::{InventoryText, bench};
+use crate::harness::{InventoryText, bench_of_today};
 use std::time::Duration;
 
 const TOKEN: &str = "tok3n-Kq8vZw2LxYp5";
@@ -38,7 +38,7 @@ fn assert_free_of_secrets(place: &str, bytes: &[u8]) {
 
 #[test]
 fn secrets_stand_in_nothing_that_labctl_keeps_or_shows() {
-    let Some(mut bench) = bench() else { return };
+    let Some(mut bench) = bench_of_today() else { return };
     let node = bench.nodes[0].clone();
     node.root(&format!(
         "echo 'password: {PASSWORD}' >/home/ubuntu/labctl-planted; chown ubuntu: /home/ubuntu/labctl-planted"

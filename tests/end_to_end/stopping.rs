@@ -1,6 +1,6 @@
 //! Ctrl-C, a second labctl, and nodes that are in use.
 
-use crate::harness::{Bench, Running, bench, wait_for};
+use crate::harness::{Bench, Running, bench_of_today, wait_for};
 use std::time::{Duration, Instant};
 
 /// Starts `task` of the badly behaving commands, and waits until its directory is there.
@@ -22,7 +22,7 @@ fn last_event(bench: &Bench) -> serde_json::Value {
 #[test]
 fn an_interrupt_kills_what_runs_and_says_what_is_owed() {
     for signal in ["INT", "TERM"] {
-        let Some(bench) = bench() else { return };
+        let Some(bench) = bench_of_today() else { return };
         let run = started(&bench, "endless");
         let begin = Instant::now();
         run.signal(signal);
@@ -47,7 +47,7 @@ fn an_interrupt_kills_what_runs_and_says_what_is_owed() {
 
 #[test]
 fn a_second_interrupt_leaves_at_once() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let run = started(&bench, "deaf");
     run.signal("INT");
     std::thread::sleep(Duration::from_millis(500));
@@ -64,7 +64,7 @@ fn a_second_interrupt_leaves_at_once() {
 
 #[test]
 fn a_cleanup_that_is_interrupted_is_finished_by_the_next() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     bench.labctl(&["run", "lab2", "--until", "build"]).assert_exit(0);
     let mut cleanup = bench.start_json(&["cleanup"]);
     cleanup.wait_for_step("step_started", "undo-images");
@@ -75,7 +75,7 @@ fn a_cleanup_that_is_interrupted_is_finished_by_the_next() {
 
 #[test]
 fn a_second_labctl_is_told_who_holds_the_nodes() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let run = started(&bench, "endless");
     let pid = run.pid().to_string();
     let lab = bench.lab("commands");
@@ -97,7 +97,7 @@ fn a_second_labctl_is_told_who_holds_the_nodes() {
 
 #[test]
 fn running_containers_are_named_and_removed_only_when_asked() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = bench_of_today() else { return };
     let node = &bench.nodes[1];
     node.root("docker run -d --name in-the-way debian:bookworm sleep 1000 >/dev/null");
     let run = bench.labctl(&["run", "lab2", "--task", "prerequisites"]);

@@ -3,7 +3,7 @@
 use crate::cluster::{TASK, listens_everywhere};
 use crate::harness::bench;
 
-/// Steps that leave something on other nodes than their own. `sweep` kills in more, without a cleanup after each.
+/// Steps that leave something on nodes of every init. `sweep` kills in more, without a cleanup after each.
 const STEPS: [&str; 2] = ["label-engines", "manager"];
 
 #[test]

@@ -4,7 +4,6 @@
 
 use crate::harness::{Bench, Ended, Node, OwnPlayground, Running, Snapshot};
 use crate::readme_commands::commands;
-use crate::skipping::skip;
 use serde_json::Value;
 use std::fs;
 use std::io::{Read, Write};
@@ -13,11 +12,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long the first run may take on two cores, with all images built.
-const FIRST_RUN: Duration = Duration::from_secs(240);
+/// How long the first run may take on two cores with all images built, while other tests are at work beside it.
+const FIRST_RUN: Duration = Duration::from_secs(480);
 
 /// How long one command may take before it is said to hang.
-const PATIENCE: Duration = Duration::from_secs(480);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 const AWS: &str = include_str!("../../inventories/aws.toml");
 
@@ -191,23 +190,6 @@ impl<'a> Cloud<'a> {
     }
 }
 
-/// Says whether others want more of this machine's processors than there are.
-fn others_are_busy() -> bool {
-    let load = fs::read_to_string("/proc/loadavg").unwrap();
-    let load: f64 = load.split(' ').next().unwrap().parse().unwrap();
-    let processors = std::thread::available_parallelism().unwrap().get();
-    load > 2.0 * f64::from(u32::try_from(processors).unwrap())
-}
-
-/// Fails where the first run `took` too long. On a machine that others keep busy that says nothing; in CI nobody else is there.
-fn judge_first_run(took: Duration, others_were_busy: bool) {
-    if others_were_busy && std::env::var("CI").as_deref() != Ok("true") {
-        skip("how long the first run took: others keep this machine busy");
-        return;
-    }
-    assert!(took <= FIRST_RUN, "the first run took {took:?}");
-}
-
 /// Returns what an HTTP server answers who asks for `host`.
 fn page(address: &str, port: u16, host: &str) -> String {
     let mut server = TcpStream::connect((address, port)).unwrap();
@@ -223,7 +205,6 @@ fn the_commands_of_the_readme_run_the_lab_on_fresh_nodes_and_leave_them_as_they_
     let Some(playground) = OwnPlayground::up() else { return };
     let bench = playground.bench();
     let cloud = Cloud::new(&playground, &bench);
-    let others_were_busy = others_are_busy();
     let (mut runs, mut cleanups) = (0, 0);
     for words in commands() {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -235,7 +216,7 @@ fn the_commands_of_the_readme_run_the_lab_on_fresh_nodes_and_leave_them_as_they_
                 eprintln!("labctl {}: {:.0} s", words.join(" "), took.as_secs_f32());
                 cloud.assert_addresses(&ended);
                 if runs == 0 {
-                    judge_first_run(took, others_were_busy);
+                    assert!(took <= FIRST_RUN, "the first run took {took:?}");
                     cloud.verify_each_task();
                     cloud.run_where_all_holds(took);
                 }

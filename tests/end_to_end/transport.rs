@@ -15,19 +15,19 @@ use labctl::probe::{facts, observe};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{KINDS, Lease};
+use crate::harness::{self, bench};
 
 struct Bench {
     control: ControlDirectory,
     node: Node,
     init: NodeInit,
-    _lease: Lease,
+    _nodes: harness::Bench,
 }
 
 impl Bench {
     async fn new() -> Option<Self> {
-        let lease = Lease::of(KINDS)?;
-        let status = Playground::new(lease.playground.join("playground"))
+        let nodes = bench()?;
+        let status = Playground::new(nodes.nodes[0].playground.join("playground"))
             .status()
             .await
             .unwrap();
@@ -35,7 +35,7 @@ impl Bench {
             control: ControlDirectory::create().unwrap(),
             node: status.inventory().nodes[0].clone(),
             init: status.nodes[0].init,
-            _lease: lease,
+            _nodes: nodes,
         })
     }
 

@@ -265,6 +265,9 @@ fn real_drivers_find_in_it_the_database_that_they_expect() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
+    if output.status.code() == Some(77) {
+        return skip("the stand-in for MongoDB with real drivers: pip cannot install pymongo");
+    }
     assert!(
         output.status.success(),
         "{said}{}",

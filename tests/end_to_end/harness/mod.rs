@@ -9,7 +9,7 @@ mod running;
 mod snapshot;
 mod stage;
 
-pub use bench::{Bench, InventoryText, KINDS, bench, bench_of_today};
+pub use bench::{Bench, InventoryText, bench, bench_of_today};
 pub use ended::Ended;
 pub use lease::{Lease, Left};
 pub use node::Node;

@@ -169,14 +169,26 @@ impl Node {
         docker(&["stop", "-t", "15", &self.container()]);
     }
 
-    /// Starts the node, and waits until sshd and the engine answer.
+    /// Starts the node and its engine, and waits until sshd and the engine answer.
     pub fn start(&self) {
-        if !self.holds("docker version >/dev/null 2>&1") {
-            docker(&["start", &self.container()]);
-            super::wait_for(&format!("{} comes up", self.name), Duration::from_secs(90), || {
-                self.holds("docker version >/dev/null 2>&1").then_some(())
-            });
+        const ENGINE: &str = "docker version >/dev/null 2>&1";
+        if self.holds(ENGINE) {
+            return;
         }
+        docker(&["start", &self.container()]);
+        let patience = Duration::from_secs(90);
+        super::wait_for(&format!("{} comes up", self.name), patience, || {
+            self.holds("true").then_some(())
+        });
+        // A test may have stopped the engine, or keep it from starting.
+        self.root(&format!(
+            "if ! {ENGINE}; then if [ -d /run/systemd/system ]; then systemctl unmask -q --runtime docker.service; \
+             systemctl reset-failed docker.service docker.socket; systemctl start docker.socket docker.service; \
+             else service docker start; fi; fi >/dev/null 2>&1; true"
+        ));
+        super::wait_for(&format!("the engine of {} answers", self.name), patience, || {
+            self.holds(ENGINE).then_some(())
+        });
     }
 
     /// Returns the processes that carry labctl's mark, or run from its directory, as `pid: command` lines.

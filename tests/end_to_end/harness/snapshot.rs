@@ -47,7 +47,16 @@ impl Snapshot {
             }
             lines.push(line.to_owned());
         }
-        lines.extend(engine_lines(engine));
+        let engine_lines = engine_lines(engine);
+        let runs = text
+            .lines()
+            .any(|line| line.starts_with("engine ") && line.len() > "engine ".len());
+        assert!(
+            !(runs && engine_lines.is_empty()),
+            "the engine of {} runs and does not answer",
+            node.name
+        );
+        lines.extend(engine_lines);
         lines.extend(hashes(node, files));
         lines.sort();
         Self(lines)

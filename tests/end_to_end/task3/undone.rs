@@ -7,8 +7,14 @@ use std::time::Duration;
 #[test]
 fn another_machine_cleans_up_nodes_that_were_away_with_what_node_0_knows() {
     let Some(mut bench) = DEPLOYED.bench() else { return };
-    let other = bench.path("other");
-    let cleanup = || Running::spawn(bench.command_with_state(&["cleanup"], &other), Duration::from_secs(240)).wait();
+    let other = tempfile::tempdir().unwrap();
+    let cleanup = || {
+        Running::spawn(
+            bench.command_with_state(&["cleanup"], other.path()),
+            Duration::from_secs(240),
+        )
+        .wait()
+    };
     // What proves itself goes also without node-0; the layers that only its records prove stay owed.
     bench.nodes[0].stop();
     bench
@@ -23,6 +29,6 @@ fn another_machine_cleans_up_nodes_that_were_away_with_what_node_0_knows() {
     cleanup().assert_exit(3).assert_says(&["node-2"]);
     bench.nodes[2].start();
     cleanup().assert_exit(0);
-    bench.assert_same_but_engines_and_starts();
+    bench.assert_same_but_engines_and_starts_of(&["node-0", "node-2"]);
     bench.leave(Left::Clean);
 }

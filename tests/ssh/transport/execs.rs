@@ -96,10 +96,7 @@ async fn an_exec_that_is_cancelled_while_it_starts_is_killed_on_the_node_all_the
     for after in [0, 5, 20, 50, 100] {
         let cancel = CancellationToken::new();
         let pid = server.path(&format!("pid{after}"));
-        let request = exec(
-            &format!("a{after}"),
-            &format!("echo $$ >'{}'; sleep 25", pid.display()),
-        );
+        let request = exec(&format!("a{after}"), &format!("echo $$ >'{}'; sleep 25", pid.display()));
         let begun = Instant::now();
         let mut kept = Kept::default();
         let (ending, ()) = tokio::join!(node.exec(&request, &mut kept, &cancel), async {
@@ -107,7 +104,11 @@ async fn an_exec_that_is_cancelled_while_it_starts_is_killed_on_the_node_all_the
             cancel.cancel();
         });
         assert_eq!(ending.unwrap(), Ending::Cancelled, "cancelled after {after} ms");
-        assert!(begun.elapsed() < Duration::from_secs(8), "it took {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < Duration::from_secs(8),
+            "it took {:?}",
+            begun.elapsed()
+        );
         assert!(!is_alive(&fs::read_to_string(pid).unwrap_or_default()));
     }
 }

@@ -46,7 +46,8 @@ impl Server {
         let place = path.display();
         let text = format!(
             "{more}\nListenAddress 127.0.0.1:{port}\nHostKey {place}/host\nAuthorizedKeysFile {place}/authorized\n\
-             PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n"
+             PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n\
+             KexAlgorithms curve25519-sha256\n"
         );
         fs::write(path.join("sshd_config"), text).unwrap();
         let child = spawn(path);

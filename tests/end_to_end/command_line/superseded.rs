@@ -1,7 +1,7 @@
 //! A task whose result a later one has changed, by hand.
 
-use super::super::bench::code;
 use super::Lab;
+use crate::command_line_bench::code;
 
 /// A file that task2 renames.
 const RENAMING_LAB: &str = r#"

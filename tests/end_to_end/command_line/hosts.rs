@@ -1,7 +1,7 @@
 //! Names that lead to nodes, in a hosts file.
 
-use super::super::bench::code;
 use super::{LAB, Lab};
+use crate::command_line_bench::code;
 use std::fs;
 
 /// The hosts file of this machine, as the tests of `--hosts` have it.

@@ -1,17 +1,16 @@
-//! What needs a real node: runs, their exit codes, and what is said of them.
-//!
-//! Runs where LABCTL_TEST_NODES names the state directory of a playground that is up. Leaves its nodes as they were.
+//! The whole binary as its users meet it, as in `tests/command_line`, where that needs a real node: runs, their exit codes, and what
+//! is said of them.
 
 mod hosts;
 mod superseded;
 
-use super::bench::{Bench, code};
-use crate::skipping::skip;
+use crate::command_line_bench::{Bench, code};
+use crate::harness::{self, bench};
 use rstest::rstest;
 use serde_json::Value;
 use std::fs;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A lab that writes a file, looks at it, and takes its time where it is asked to.
@@ -55,12 +54,9 @@ file = { path = "~/labctl-cli/greeting", contains = ["hello"] }
 hint = "step 1.1: write `hello` to ~/labctl-cli/greeting"
 "#;
 
-/// One test at a time may use the nodes.
-static NODES: Mutex<()> = Mutex::new(());
-
 struct Lab {
     bench: Bench,
-    _turn: MutexGuard<'static, ()>,
+    _nodes: harness::Bench,
 }
 
 impl Drop for Lab {
@@ -73,15 +69,11 @@ impl Drop for Lab {
 
 impl Lab {
     fn new() -> Option<Self> {
-        let Some(directory) = std::env::var_os("LABCTL_TEST_NODES") else {
-            skip("what needs real nodes: LABCTL_TEST_NODES names no playground");
-            return None;
-        };
-        let turn = NODES.lock().unwrap_or_else(PoisonError::into_inner);
+        let nodes = bench()?;
         let bench = Bench::new();
         bench.write("labs/small/lab.toml", LAB);
-        bench.write("inventories/nodes.toml", &inventory(&directory));
-        Some(Self { bench, _turn: turn })
+        bench.write("inventories/nodes.toml", &inventory(&nodes.nodes[0].playground));
+        Some(Self { bench, _nodes: nodes })
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
@@ -119,7 +111,7 @@ impl Lab {
 }
 
 /// Writes the playground's nodes as an inventory.
-fn inventory(directory: &std::ffi::OsStr) -> String {
+fn inventory(directory: &Path) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_labctl"))
         .args(["playground", "status", "--json", "--state-dir"])
         .arg(directory)
