@@ -318,8 +318,11 @@ attach() {
         [ "$stdout_at" -ge "$stdout_size" ] || stdout_at=$stdout_size
         [ "$stderr_at" -ge "$stderr_size" ] || stderr_at=$stderr_size
         turn=$((turn + 1))
-        if [ "$turn" -lt 50 ]; then
+        # Each turn starts processes: a command that is not over at once is looked at less often.
+        if [ "$turn" -lt 8 ]; then
             sleep 0.01
+        elif [ "$turn" -lt 20 ]; then
+            sleep 0.03
         else
             sleep 0.1
             # Tells whether anybody still listens.

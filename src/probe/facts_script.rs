@@ -10,9 +10,22 @@ use std::time::Duration;
 /// What the parts stand on.
 const FUNCTIONS: &str = r#"
 export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
-say() { printf '%s\t%s\n' "$1" "$(printf '%s' "$2" | tr '\t\n' '  ' | head -c 4096)"; }
+# Most facts are one short line, which needs no process to be said.
+tab=$(printf '\t')
+say() {
+    case $2 in
+    *"$tab"* | *'
+'*) ;;
+    *) if [ ${#2} -le 4096 ]; then
+        printf '%s\t%s\n' "$1" "$2"
+        return
+    fi ;;
+    esac
+    printf '%s\t%s\n' "$1" "$(printf '%s' "$2" | tr '\t\n' '  ' | head -c 4096)"
+}
 first() { "$@" 2>/dev/null </dev/null | head -n 1; }
-root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n -- "$@"; fi; }
+own_uid=$(id -u)
+root() { if [ "$own_uid" = 0 ]; then "$@"; else sudo -n -- "$@"; fi; }
 # Without a message bus only root may ask systemd.
 systemd() { systemctl "$@" 2>/dev/null || root systemctl "$@" 2>/dev/null; }
 # The engine's unit with its drop-ins, lines that go on in the next joined.
@@ -77,8 +90,11 @@ say private_address "$came_in_by"
 say arch "$(uname -m)"
 say kernel "$(uname -r)"
 say docker "$(first docker --version)"
-# Each takes up to half a second, and the plugin counts only where there is no program.
-compose=$(first docker-compose version --short)
+# Compose 1 is a Python program that takes half a second to say its version; the script that starts it names it. The plugin counts
+# only where there is no program.
+compose=$(head -c 4096 "$(command -v docker-compose)" 2>/dev/null |
+    sed -n "s/^__requires__ = 'docker-compose==\([0-9][0-9.]*\)'.*/\1/p" | head -n 1)
+if [ -z "$compose" ]; then compose=$(first docker-compose version --short); fi
 if [ -n "$compose" ]; then say compose "$compose"; else say compose_plugin "$(first docker compose version --short)"; fi
 say git "$(first git --version)"
 say tree "$(first tree --version)"

@@ -134,7 +134,9 @@ impl Node {
         let listed = docker(&["ps", "-aq", "--no-trunc", "--filter", "label=labctl.playground"]);
         let found = listed.lines().find(|id| {
             let form = "{{range .NetworkSettings.Networks}}{{.IPAMConfig.IPv4Address}}{{end}}";
-            docker(&["inspect", "--format", form, id]) == self.address
+            // Nodes of another test's playground may go meanwhile.
+            let inspected = docker_output(&["inspect", "--format", form, id]);
+            String::from_utf8_lossy(&inspected.stdout).trim() == self.address
         });
         found
             .unwrap_or_else(|| panic!("no container is {}", self.name))
