@@ -194,9 +194,27 @@ fn modules_that_use(words: &[&str]) -> Vec<String> {
 
 #[test]
 fn tests_that_wait_for_the_same_playground_are_in_one_group_of_the_test_runner() {
-    assert_eq!(modules_of_group("today"), modules_that_use(&["bench_of_today"]));
-    assert_eq!(
-        modules_of_group("own"),
-        modules_that_use(&["OwnPlayground", "TestPlayground"])
-    );
+    let today = modules_of_group("today");
+    let wanted = modules_that_use(&["bench_of_today", "OwnPlayground", "TestPlayground"]);
+    assert_eq!(today, wanted);
+    let kinds = modules_that_use(&["= bench()", "Stage {"]);
+    let twice: Vec<_> = kinds.iter().filter(|one| today.contains(one)).collect();
+    assert!(twice.is_empty(), "{twice:?} wait for two playgrounds");
+}
+
+#[test]
+fn tests_outside_of_end_to_end_use_no_playground() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut files = Vec::new();
+    rust_files(&tests, &mut files);
+    assert!(files.len() > 60, "the tests were not found");
+    let variable = ["LABCTL_TEST", "NODES"].join("_");
+    for path in files.iter().filter(|path| !path.starts_with(tests.join("end_to_end"))) {
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(
+            !text.contains(&variable),
+            "{} uses nodes without a lease",
+            path.display()
+        );
+    }
 }

@@ -14,11 +14,12 @@ use std::io::{Seek, Write};
 use std::path::Path;
 
 /// Prints it, one thing a line. Times of directories are left out: making and removing something in one changes them. What is behind a
-/// tab is for the hashes alone. The engine's own words come last, as JSON.
+/// tab is for the hashes alone. The engine's own words come last, as JSON. On a busy machine dockerd takes its containerd for dead, has
+/// it write its stacks to /tmp and starts it again: that file is Docker's.
 const LOOK: &str = r"
 find /home /root /etc /var/lib/labctl /opt /usr/local -xdev \
     -type f -printf 'file %p %m %u:%g %s %T@\t%i %C@\n' -o -printf 'other %p %y %m %u:%g %l\n' 2>/dev/null
-find /tmp /var/tmp /dev/shm -mindepth 1 -printf 'temporary %p %y %m %u:%g\n' 2>/dev/null
+find /tmp /var/tmp /dev/shm -mindepth 1 ! -name 'containerd.*.stacks.log' -printf 'temporary %p %y %m %u:%g\n' 2>/dev/null
 echo engine $(pidof dockerd)
 grep -E '^[^ ]+ (/home|/var/lib/labctl)' /proc/mounts | sed 's/^/mounted /'
 at=http://docker; curl -s --unix-socket /var/run/docker.sock \
