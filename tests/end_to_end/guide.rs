@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// How long one command may take.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What the guide has somebody do, in its order.
 enum Part {

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// How long one labctl may take, unless a test says otherwise.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The variables that name the state directories of the two playgrounds.
 pub const KINDS: &str = "LABCTL_TEST_NODES";

@@ -99,7 +99,7 @@ impl Running {
     pub fn wait_for_event(&mut self, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
         loop {
             let left = self.limit.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left.min(Duration::from_secs(120))) {
+            match self.lines.recv_timeout(left.min(Duration::from_secs(300))) {
                 Ok(line) => {
                     self.stdout.extend_from_slice(&line);
                     let event = Event::parse(&String::from_utf8_lossy(&line));

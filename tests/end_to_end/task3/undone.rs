@@ -11,7 +11,7 @@ fn another_machine_cleans_up_nodes_that_were_away_with_what_node_0_knows() {
     let cleanup = || {
         Running::spawn(
             bench.command_with_state(&["cleanup"], other.path()),
-            Duration::from_secs(240),
+            Duration::from_secs(600),
         )
         .wait()
     };
