@@ -1,6 +1,6 @@
 //! labctl is killed at moments that nobody chose.
 //!
-//! `LABCTL_SOAK_SEEDS` lists the seeds, numbers with blanks between them; two by default. `scripts/soak` runs many.
+//! `LABCTL_SOAK_SEEDS` lists the seeds, numbers with blanks between them; three by default. `scripts/soak` runs many.
 
 use crate::harness::bench_of_today;
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl Dice {
 
 #[test]
 fn soak_kills_at_random_times() {
-    let seeds = std::env::var("LABCTL_SOAK_SEEDS").unwrap_or_else(|_| "1 2".to_owned());
+    let seeds = std::env::var("LABCTL_SOAK_SEEDS").unwrap_or_else(|_| "1 2 3".to_owned());
     let Some(bench) = bench_of_today() else { return };
     for seed in seeds.split_whitespace() {
         let mut dice = Dice::new(seed.parse().expect("LABCTL_SOAK_SEEDS holds numbers"));
