@@ -4,7 +4,7 @@
 #   run ID SPEC_BYTES STDIN_BYTES DEADLINE CAP GRACE   starts the spec on standard input, or attaches where ID is known
 #   attach ID STDOUT_OFFSET STDERR_OFFSET              shows what is left of the output, then how it ended
 #   kill ID                                            ends it as cancelled
-#   close                                              ends whatever still runs
+#   close                                              ends whatever still runs; waits for a restart of the engine
 #
 # Next to this file, exec/ID/ is the record of one command: stdout, stderr (each cut at CAP bytes), keeper, watch and
 # leader (pid, start time), end. What is sent to labctl is framed, as output may hold any bytes:
@@ -374,11 +374,23 @@ kill_record() {
     done
 }
 
+# Waits until what is in record $1 has ended by itself. Its keeper holds it to its deadline.
+await_record() {
+    while [ ! -e "$records/$1/end" ] && is_alive "$records/$1/keeper"; do
+        sleep 0.05
+    done
+}
+
 close() {
     for closed in "$records"/*/; do
         [ -d "$closed" ] || continue
         closed=${closed%/}
-        kill_record "${closed##*/}" &
+        closed=${closed##*/}
+        # Half a restart leaves no engine.
+        case $closed in
+        *-restart | *-restart-back) await_record "$closed" & ;;
+        *) kill_record "$closed" & ;;
+        esac
     done
     wait
 }

@@ -69,6 +69,13 @@ async fn do_step(shared: &Arc<Shared>, step: &PlannedStep) -> Result<Done, Journ
     let Work::Action(action) = &step.work else {
         return do_to_the_node(shared, step).await;
     };
+    // A restart that a labctl left behind goes on by itself; nothing can be asked of the engine before it has ended.
+    if shared.instance.is_some()
+        && shared.may_be_restarting(&step.key.node)
+        && let Err(outcome) = reach(shared, step).await?
+    {
+        return Ok(outcome.into());
+    }
     if step.changes()
         && step.when_done == WhenDone::Skip
         && let Some(outcome) = needless(shared, step).await

@@ -5,7 +5,7 @@ use super::reports::Reports;
 use crate::check::Ours;
 use crate::domain::{InstanceId, NodeName, Redactor, RunId, State, Undo, Values};
 use crate::node::Transport;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -69,8 +69,20 @@ pub(super) struct Shared {
     /// The paths that the plan touches on each node, for the baseline.
     pub(super) paths: BTreeMap<NodeName, Vec<String>>,
     prepared: BTreeMap<NodeName, tokio::sync::Mutex<bool>>,
+    interrupted: BTreeSet<NodeName>,
     values: Mutex<Values>,
     state: Mutex<State>,
+}
+
+/// Returns the nodes with a step that has not ended, where a step has set options of the engine.
+fn interrupted(state: &State) -> BTreeSet<NodeName> {
+    let unfinished = state.steps.iter().filter(|(_, outcome)| outcome.is_none());
+    let nodes = unfinished.map(|(step, _)| step.node.clone());
+    let sets_options = |node: &NodeName| {
+        let mut owed = state.owed.get(node).into_iter().flatten();
+        owed.any(|undo| matches!(undo, Undo::RestoreEngineOptions(_)))
+    };
+    nodes.filter(sets_options).collect()
 }
 
 impl Shared {
@@ -92,6 +104,7 @@ impl Shared {
             reports,
             paths,
             prepared,
+            interrupted: interrupted(&run.state),
             values: Mutex::new(run.values),
             state: Mutex::new(run.state),
         }
@@ -125,6 +138,11 @@ impl Shared {
             .get(node)
             .cloned()
             .unwrap_or_else(|| NodeAccess::Unreachable(format!("the inventory has no node {node}")))
+    }
+
+    /// Says whether an earlier labctl may have died while it restarted the engine of `node`.
+    pub(super) fn may_be_restarting(&self, node: &NodeName) -> bool {
+        self.interrupted.contains(node)
     }
 
     /// Returns the lock that makes preparing `node` happen once.

@@ -47,6 +47,14 @@ impl Drop for Running {
     }
 }
 
+/// Says whether a line of `--json` tells how a step failed.
+fn tells_failure(line: &str) -> bool {
+    let event: Value = serde_json::from_str(line).unwrap_or_default();
+    event["event"] == "step_finished"
+        && !["passed", "already_held", "skipped", "superseded"]
+            .contains(&event["outcome"]["outcome"].as_str().unwrap_or(""))
+}
+
 impl Running {
     #[track_caller]
     pub fn spawn(mut command: Command, patience: Duration) -> Self {
@@ -121,11 +129,14 @@ impl Running {
             .map(|reader| reader.join().unwrap())
             .unwrap_or_default();
         let shown = String::from_utf8_lossy(&self.stdout);
+        // What failed first stands far above, before all the steps that were skipped for it.
+        let failed: Vec<&str> = shown.lines().filter(|line| tells_failure(line)).collect();
         let last: Vec<&str> = shown.lines().rev().take(12).collect();
         let stderr = String::from_utf8_lossy(&stderr);
         panic!(
-            "labctl {}: {why}\n--- last lines, newest first\n{}\n--- stderr\n{stderr}",
+            "labctl {}: {why}\n--- what failed\n{}\n--- last lines, newest first\n{}\n--- stderr\n{stderr}",
             self.asked,
+            failed.join("\n"),
             last.join("\n")
         );
     }

@@ -274,6 +274,26 @@ async fn what_an_earlier_run_left_is_stopped_and_its_records_stay() {
 }
 
 #[tokio::test]
+async fn a_restart_of_the_engine_that_an_earlier_run_left_is_waited_for() {
+    let server = Server::start();
+    let node = server.open().await;
+    let cancel = CancellationToken::new();
+    let request = exec("a-restart", "sleep 1; echo it answers");
+    let mut kept = Kept::default();
+    let run = node.exec(&request, &mut kept, &cancel);
+    let started = server.path("labctl/test/exec/a-restart/leader");
+    tokio::select! {
+        ending = run => panic!("{ending:?}"),
+        () = until("it runs", || started.exists()) => {}
+    }
+    let later = server.open().await;
+    later.stop_execs().await.unwrap();
+    let mut kept = Kept::default();
+    let ending = later.exec(&request, &mut kept, &cancel).await.unwrap();
+    assert_eq!((ending, kept.stdout), (exited(0), b"it answers\n".to_vec()));
+}
+
+#[tokio::test]
 async fn closing_an_instance_ends_what_runs_and_leaves_nothing() {
     let server = Server::start();
     let node = server.open().await;
