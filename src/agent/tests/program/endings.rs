@@ -1,0 +1,321 @@
+//! Recorded commands that are ended.
+
+use crate::harness::{Agent, lives, run, until};
+use crate::recorded::Instance;
+use labctl_agent::{Answer, Ending, Exec, Request, ToAgent};
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const STUBBORN: &str = "trap '' TERM; echo begun; sleep 100; sleep 100";
+
+fn stop(instance: &Instance) -> Request {
+    Request::StopExecs {
+        instance: instance.path.clone(),
+    }
+}
+
+fn kill(signal: &str, pid: &str) {
+    assert!(
+        Command::new("kill")
+            .args(["-s", signal, pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+#[test]
+fn a_deadline_ends_a_command_that_ignores_term() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    let exec = Exec {
+        deadline_ms: 150,
+        ..instance.exec("a", STUBBORN)
+    };
+    let started = Instant::now();
+    let (ending, reply) = agent.exec(exec);
+    assert_eq!((ending, reply.stdout), (Ending::TimedOut, b"begun\n".to_vec()));
+    assert!(started.elapsed() > Duration::from_millis(450), "it had its grace");
+    assert_eq!(
+        fs::read_to_string(instance.file("a", "end")).unwrap().lines().next(),
+        Some("timedout 0 6 0 0 0")
+    );
+    assert_eq!(instance.processes(), 0);
+}
+
+#[test]
+fn a_command_has_its_grace_to_clean_up() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    let exec = Exec {
+        deadline_ms: 200,
+        grace_ms: 5000,
+        ..instance.exec(
+            "a",
+            "trap 'sleep 0.2; echo tidy; exit 0' TERM; echo begun; sleep 100 & wait",
+        )
+    };
+    let started = Instant::now();
+    let (ending, reply) = agent.exec(exec);
+    assert_eq!((ending, reply.stdout), (Ending::TimedOut, b"begun\ntidy\n".to_vec()));
+    assert!(started.elapsed() < Duration::from_secs(2), "no longer than it takes");
+}
+
+#[test]
+fn who_left_the_group_is_found_by_its_mark() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    let text = "setsid sh -c 'trap \"\" TERM; echo $$; sleep 100; sleep 100' & sleep 100";
+    let id = agent.ask(true, Request::Exec(instance.exec("a", text)));
+    let stray = instance.await_file("a", "stdout");
+    assert!(lives(&stray));
+    agent.say(&ToAgent::Cancel { id });
+    assert_eq!(agent.ended(id).0, Ending::Cancelled);
+    assert!(!lives(&stray));
+    assert_eq!(instance.processes(), 0);
+}
+
+#[test]
+fn a_command_that_is_cancelled_at_once_does_not_go_on() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    let pid = instance.place.path().join("pid");
+    let text = format!("echo $$ >{}; sleep 100", pid.display());
+    for at in 0..40 {
+        let name = format!("a{at}");
+        let id = agent.ask(true, Request::Exec(instance.exec(&name, &text)));
+        std::thread::sleep(Duration::from_micros(200 * at));
+        agent.say(&ToAgent::Cancel { id });
+        assert_eq!(agent.ended(id).0, Ending::Cancelled);
+        assert_eq!(instance.processes(), 0);
+    }
+    // One that was in the middle of its start shows no mark, and comes to light later.
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(instance.processes(), 0);
+    let pid = fs::read_to_string(&pid).unwrap_or_default();
+    assert!(pid.is_empty() || !lives(&pid), "it went on");
+}
+
+#[test]
+fn a_record_whose_keeper_was_killed_is_lost_and_its_command_ended() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    let text = "setsid sh -c 'echo stray; sleep 100' & trap '' TERM; sleep 100; sleep 100";
+    let id = agent.ask(true, Request::Exec(instance.exec("a", text)));
+    instance.await_file("a", "stdout");
+    let keeper = instance.await_note("a", 0);
+    kill("KILL", keeper.split(' ').next().unwrap());
+    let (ending, reply) = agent.ended(id);
+    let reason = "its supervisor on the node is gone: the node was restarted, or somebody killed it";
+    assert_eq!(
+        (ending, reply.stdout),
+        (Ending::Lost(reason.into()), b"stray\n".to_vec())
+    );
+    assert_eq!(instance.processes(), 0);
+    let id = agent.ask(true, Request::Attach(instance.attach("a")));
+    assert_eq!(agent.ended(id).0, Ending::Lost(reason.into()));
+}
+
+#[test]
+fn notes_of_another_boot_hit_nobody() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    let mut bystander = Command::new("setsid").args(["sleep", "100"]).spawn().unwrap();
+    let record = instance.file("a", "");
+    fs::create_dir_all(&record).unwrap();
+    let pid = bystander.id();
+    for note in ["keeper", "leader"] {
+        fs::write(instance.file("a", note), format!("{pid} 1 1\n")).unwrap();
+    }
+    let id = agent.ask(true, Request::Attach(instance.attach("a")));
+    assert!(matches!(agent.ended(id).0, Ending::Lost(_)));
+    assert!(bystander.try_wait().unwrap().is_none());
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
+}
+
+#[test]
+fn the_leader_of_a_lost_record_is_found_by_its_note() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    // Nobody in the group carries the mark of the record.
+    let id = agent.ask(
+        true,
+        Request::Exec(instance.exec("a", "echo begun; exec env -i sh -c 'sleep 100; sleep 100'")),
+    );
+    instance.await_file("a", "stdout");
+    let (keeper, leader) = (instance.await_note("a", 0), instance.await_note("a", 1));
+    until("it has lost the mark", || instance.processes() == 0);
+    kill("KILL", keeper.split(' ').next().unwrap());
+    assert!(matches!(agent.ended(id).0, Ending::Lost(_)));
+    assert!(!lives(leader.split(' ').next().unwrap()));
+}
+
+#[test]
+fn records_of_older_labctls_are_read() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    for (name, end, reason, expected) in [
+        ("a", "exited 3 0 0 0 0\n", "ready\n", Ending::Exited(3)),
+        ("b", "timedout 0 0 0 0 0\n", "ready\n", Ending::TimedOut),
+        (
+            "c",
+            "unstarted 0 0 0 0 0\n",
+            "no such program: x\n",
+            Ending::CouldNotStart("no such program: x".to_owned()),
+        ),
+        (
+            "d",
+            "lost 0 0 0 0 0\n",
+            "it is gone\n",
+            Ending::Lost("it is gone".to_owned()),
+        ),
+    ] {
+        fs::create_dir_all(instance.file(name, "")).unwrap();
+        // The room that was reserved ends with a line of blanks.
+        fs::write(instance.file(name, "end"), format!("{end}{:60}\n", "")).unwrap();
+        fs::write(instance.file(name, "reason"), reason).unwrap();
+        let id = agent.ask(true, Request::Attach(instance.attach(name)));
+        assert_eq!(agent.ended(id).0, expected, "{name}");
+    }
+    let mut leader = Command::new("setsid").args(["sleep", "100"]).spawn().unwrap();
+    let stat = fs::read_to_string(format!("/proc/{}/stat", leader.id())).unwrap();
+    let start = stat.split(' ').nth(21).unwrap();
+    until("it leads a group", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", leader.id())).unwrap();
+        stat.split(' ').nth(4) == Some(leader.id().to_string().as_str())
+    });
+    fs::create_dir_all(instance.file("e", "")).unwrap();
+    fs::write(instance.file("e", "keeper"), format!("{} 1 1\n", std::process::id())).unwrap();
+    fs::write(instance.file("e", "leader"), format!("{} {start} 1\n", leader.id())).unwrap();
+    let waiter = std::thread::spawn(move || leader.wait().unwrap());
+    let id = agent.ask(true, Request::Attach(instance.attach("e")));
+    assert!(matches!(agent.ended(id).0, Ending::Lost(_)));
+    assert!(!waiter.join().unwrap().success());
+}
+
+#[test]
+fn stopping_ends_all_but_what_must_be_whole() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    let mut ids = Vec::new();
+    for (name, text, is_whole) in [
+        ("stubborn", STUBBORN, false),
+        ("plain", "echo begun; sleep 100", false),
+        ("whole", "echo begun; sleep 0.5; echo done", true),
+        ("x-restart", "echo begun; sleep 0.5; echo done", false),
+        ("y-restart-back", "echo begun; sleep 0.5; echo done", false),
+        ("done", "echo begun", false),
+    ] {
+        let exec = Exec {
+            is_whole,
+            ..instance.exec(name, text)
+        };
+        ids.push((name, agent.ask(true, Request::Exec(exec))));
+        instance.await_file(name, "stdout");
+    }
+    fs::create_dir(instance.file(".new.x", "")).unwrap();
+    let mut other = Agent::start();
+    assert_eq!(other.answer(stop(&instance)), Ok(Answer::Done));
+    assert_eq!(instance.processes(), 0);
+    for (name, id) in ids {
+        let is_cancelled = ["stubborn", "plain"].contains(&name);
+        let expected = if is_cancelled {
+            Ending::Cancelled
+        } else {
+            Ending::Exited(0)
+        };
+        assert_eq!(agent.ended(id).0, expected, "{name}");
+    }
+    assert_eq!(other.answer(stop(&instance)), Ok(Answer::Done));
+    let none = Request::StopExecs {
+        instance: "/no/such".into(),
+    };
+    assert_eq!(other.answer(none), Ok(Answer::Done));
+}
+
+#[test]
+fn closing_an_instance_ends_what_runs_there() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    agent.ask(true, Request::Exec(instance.exec("a", STUBBORN)));
+    instance.await_file("a", "stdout");
+    let close = Request::CloseInstance {
+        directory: instance.place.path().display().to_string(),
+        name: "instance".into(),
+    };
+    let mut other = Agent::start();
+    assert_eq!(other.answer(close), Ok(Answer::Done));
+    assert!(!std::path::Path::new(&instance.path).exists());
+    assert_eq!(instance.processes(), 0);
+}
+
+/// Starts `text` as the labctl before this one did: by its shell supervisor.
+fn start_with_shell_supervisor(instance: &Instance, name: &str, text: &str) {
+    let supervisor = format!("{}/supervisor", instance.path);
+    fs::write(&supervisor, include_str!("../fixtures/supervisor-v1.sh")).unwrap();
+    let spec = format!(
+        "uid=0 gid=0 directory='/'\nenvironment() {{\nexport PATH='/usr/bin:/bin'\n}}\nset -- '/bin/sh' '-c' '{}'\n",
+        text.replace('\'', "'\\''")
+    );
+    let mut shell = Command::new("/bin/sh")
+        .args([
+            &supervisor,
+            "run",
+            name,
+            &spec.len().to_string(),
+            "0",
+            "60",
+            "1000000",
+            "1",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut shell.stdin.take().unwrap(), spec.as_bytes()).unwrap();
+    instance.await_file(name, "stdout");
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+}
+
+#[test]
+fn a_command_of_the_shell_supervisor_is_followed_to_its_end() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    start_with_shell_supervisor(&instance, "a", "echo one; sleep 0.5; echo two; exit 6");
+    let id = agent.ask(true, Request::Attach(instance.attach("a")));
+    let (ending, reply) = agent.ended(id);
+    assert_eq!((ending, reply.stdout), (Ending::Exited(6), b"one\ntwo\n".to_vec()));
+}
+
+#[test]
+fn a_command_of_the_shell_supervisor_is_cancelled() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    start_with_shell_supervisor(&instance, "a", STUBBORN);
+    let id = agent.ask(true, Request::Attach(instance.attach("a")));
+    agent.say(&ToAgent::Cancel { id });
+    assert_eq!(agent.ended(id).0, Ending::Cancelled);
+    assert_eq!(instance.processes(), 0);
+    start_with_shell_supervisor(&instance, "b", "echo begun; sleep 100");
+    assert_eq!(agent.answer(stop(&instance)), Ok(Answer::Done));
+    assert_eq!(instance.processes(), 0);
+    let end = fs::read_to_string(instance.file("b", "end")).unwrap();
+    assert!(end.starts_with("cancelled "), "{end}");
+}
+
+#[test]
+fn a_command_of_a_shell_supervisor_that_was_killed_is_lost() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    start_with_shell_supervisor(&instance, "a", "echo begun; sleep 100");
+    instance.await_file("a", "watch");
+    let keeper = instance.await_file("a", "keeper");
+    kill("KILL", keeper.split(' ').next().unwrap());
+    let id = agent.ask(true, Request::Attach(instance.attach("a")));
+    let (ending, reply) = agent.ended(id);
+    assert!(matches!(ending, Ending::Lost(_)));
+    assert_eq!(reply.stdout, b"begun\n");
+    until("its processes are gone", || instance.processes() == 0);
+}
+
+#[test]
+fn the_end_of_the_connection_leaves_recorded_commands_alone() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    agent.ask(true, Request::Exec(instance.exec("a", "echo begun; sleep 0.4; exit 7")));
+    agent.ask(true, Request::Run(run("sleep 100")));
+    instance.await_file("a", "stdout");
+    assert!(agent.hang_up().success());
+    let mut agent = Agent::start();
+    let id = agent.ask(true, Request::Attach(instance.attach("a")));
+    assert_eq!(agent.ended(id).0, Ending::Exited(7));
+}
