@@ -115,6 +115,15 @@ fn only_commands_know_the_services() {
 }
 
 #[test]
+fn only_who_asks_nodes_knows_the_agents_protocol() {
+    for (path, layer, code) in files() {
+        let knows = code.contains("labctl_agent");
+        let may = ["node", "probe"].contains(&layer.as_str());
+        assert!(!knows || may, "{} imports the agent", path.display());
+    }
+}
+
+#[test]
 fn pure_layers_have_no_effects() {
     let effects = [
         "tokio::",
@@ -147,6 +156,7 @@ fn main_is_short_and_nothing_exits_below_it() {
     let mut all = Vec::new();
     rust_files(&source(), &mut all);
     rust_files(&source().join("services"), &mut all);
+    rust_files(&source().join("agent"), &mut all);
     for path in all {
         let code = code_of(&path);
         assert!(

@@ -18,10 +18,12 @@ use crate::exit::Exit;
 use crate::journal::{Instance, InstanceRecord, JOURNAL_VERSION};
 use crate::load::suggestion;
 use crate::planner::{clear_everything, plan_cleanup};
+use crate::probe::Need;
 use crate::runner::{NodeAccess, Run, RunSummary};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Takes back what the instance did, and with `--scope all` takes the rest as well.
@@ -98,7 +100,13 @@ async fn take_back(
     let mut wanted: BTreeSet<NodeName> = State::of(&events).baselines.into_keys().collect();
     wanted.extend(unproven.iter().cloned());
     let wanted: Vec<NodeName> = wanted.into_iter().collect();
-    let connections = connect(&inventory, to_clear.is_none().then_some(wanted.as_slice())).await?;
+    let connections = connect(
+        session,
+        &inventory,
+        to_clear.is_none().then_some(wanted.as_slice()),
+        Need::Instances,
+    )
+    .await?;
     let mut recovered = Recovered::default();
     if !unproven.is_empty() {
         recovered = recover(instance, &unproven, &connections).await?;
@@ -138,6 +146,7 @@ async fn take_back(
         keep_going: true,
         report: None,
         stop: CancellationToken::new(),
+        began: Instant::now(),
     };
     let carried = carry_out_and_show(session, &plan, engine, journal.as_mut()).await?;
     let Carried::Ended(summary) = carried else {
@@ -227,7 +236,7 @@ async fn same_machines(
 
 /// Looks for an instance that is not known here on the machines of `inventory`, and opens it here.
 async fn adopted(session: &Session, options: &cli::Cleanup, inventory: Inventory) -> Result<Option<Instance>, Failure> {
-    let connections = connect(&inventory, None).await?;
+    let connections = connect(session, &inventory, None, Need::Instances).await?;
     let facts = connections.facts()?;
     let mut held: BTreeSet<&String> = facts
         .values()

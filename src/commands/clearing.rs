@@ -13,10 +13,12 @@ use crate::exit::Exit;
 use crate::journal::{Instance, MemoryJournal};
 use crate::node::NodeError;
 use crate::planner::{clear_everything, plan_cleanup};
+use crate::probe::Need;
 use crate::report::{self, ClearingRow, Style};
 use crate::runner::{Everything, NodeAccess, Run, RunSummary, look_at_everything};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// What somebody must type.
@@ -33,7 +35,7 @@ pub(super) async fn agreed(
     inventory: &Inventory,
     instance: Option<&Instance>,
 ) -> Result<Option<BTreeSet<NodeName>>, Failure> {
-    let connections = connect(inventory, None).await?;
+    let connections = connect(session, inventory, None, Need::Instances).await?;
     let found = look(&connections).await;
     let state = instance.map(Instance::state).transpose()?.unwrap_or_default();
     if instance.is_none() && found.iter().all(|(_, found)| is_nothing(found)) && !holds_instances(&connections) {
@@ -144,7 +146,7 @@ pub(super) async fn clear(
     inventory: &Inventory,
     listed: &BTreeSet<NodeName>,
 ) -> Result<Exit, Failure> {
-    let connections = connect(inventory, None).await?;
+    let connections = connect(session, inventory, None, Need::Instances).await?;
     // What the steps say has no instance to be kept in.
     let local = |error| Failure::new(Exit::CouldNotRun, error);
     let scratch = tempfile::tempdir().map_err(local)?;
@@ -167,6 +169,7 @@ pub(super) async fn clear(
         keep_going: true,
         report: None,
         stop: CancellationToken::new(),
+        began: Instant::now(),
     };
     let carried = carry_out_and_show(session, &plan, run, &mut journal).await?;
     connections.close().await;

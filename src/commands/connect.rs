@@ -1,10 +1,12 @@
 //! Connects to the nodes of an inventory, all at once, and gathers their facts.
 
 use super::failure::Failure;
+use super::session::Session;
 use crate::domain::{Facts, Inventory, Node, NodeName};
 use crate::exit::Exit;
 use crate::node::{ControlDirectory, NodeError, SshNode, SshOptions, Transport};
-use crate::probe;
+use crate::probe::{self, Need};
+use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -20,15 +22,23 @@ pub(super) struct Connections {
     _control: ControlDirectory,
 }
 
-/// Connects to the nodes called `wanted`, all nodes where it is `None`.
-pub(super) async fn connect(inventory: &Inventory, wanted: Option<&[NodeName]>) -> Result<Connections, Failure> {
+/// Connects to the nodes called `wanted`, all nodes where it is `None`, and gathers the facts that `need` says.
+pub(super) async fn connect(
+    session: &Session,
+    inventory: &Inventory,
+    wanted: Option<&[NodeName]>,
+    need: Need,
+) -> Result<Connections, Failure> {
     let control = ControlDirectory::create().map_err(|error| Failure::new(Exit::CouldNotRun, error))?;
     let is_wanted = |node: &&Node| wanted.is_none_or(|names| names.contains(&node.name));
+    let meant: Vec<Node> = inventory.nodes.iter().filter(is_wanted).cloned().collect();
+    let names: Vec<&str> = meant.iter().map(|node| node.name.as_str()).collect();
+    let _waiting = session.wait_for(&format!("connecting to {}", names.join(", ")));
     let mut tasks = tokio::task::JoinSet::new();
-    for node in inventory.nodes.iter().filter(is_wanted).cloned() {
+    for node in meant {
         let options = SshOptions::new(control.path());
         tasks.spawn(async move {
-            let reached = reach(&node, &options).await;
+            let reached = reach(&node, &options, need).await;
             (node.name, reached)
         });
     }
@@ -43,9 +53,9 @@ pub(super) async fn connect(inventory: &Inventory, wanted: Option<&[NodeName]>) 
     })
 }
 
-async fn reach(node: &Node, options: &SshOptions) -> Result<Reached, NodeError> {
+async fn reach(node: &Node, options: &SshOptions, need: Need) -> Result<Reached, NodeError> {
     let transport: Arc<dyn Transport> = Arc::new(SshNode::connect(node, options).await?);
-    let facts = probe::facts(transport.as_ref(), &node.private_ip)
+    let facts = probe::facts(transport.as_ref(), &node.private_ip, need)
         .await
         .map_err(|error| error.to_string());
     Ok(Reached { transport, facts })
@@ -114,8 +124,7 @@ impl Connections {
 
     /// Ends all connections.
     pub(super) async fn close(self) {
-        for reached in self.nodes.into_values().flatten() {
-            reached.transport.close().await;
-        }
+        let reached: Vec<Reached> = self.nodes.into_values().flatten().collect();
+        join_all(reached.iter().map(|reached| reached.transport.close())).await;
     }
 }

@@ -8,6 +8,7 @@ use crate::cli;
 use crate::domain::SourceText;
 use crate::exit::Exit;
 use crate::load::{self, InventoryDraft, NodeDraft};
+use crate::probe::Need;
 use crate::report::{self, FoundOnNode, InventoryRow, Style};
 use serde_json::json;
 use std::io::Write;
@@ -86,7 +87,7 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
 
 async fn check(session: &Session) -> Result<Exit, Failure> {
     let inventory = target::machines(session, false).await?.inventory;
-    let connections = connect(&inventory, None).await?;
+    let connections = connect(session, &inventory, None, Need::All).await?;
     let mut rows = Vec::new();
     for node in &inventory.nodes {
         let Some(reached) = connections.nodes.get(&node.name) else {

@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::images::{OWN_IMAGES, OwnImage};
 use crate::load::suggestion;
 use crate::node::Transport;
+use crate::probe::Need;
 use crate::report::{self, ImageRow, LoadEnd, LoadedImage, LoadedRow, Style};
 use crate::runner::{StandInImages, bring_own_image};
 use serde_json::{Value, json};
@@ -131,7 +132,13 @@ async fn load(session: &Session, names: &[String], on: &[String]) -> Result<Exit
     for name in on.iter().filter(|name| !name.is_empty()) {
         nodes.push(known_node(&inventory, name)?.name.clone());
     }
-    let connections = connect(&inventory, (!nodes.is_empty()).then_some(&nodes)).await?;
+    let connections = connect(
+        session,
+        &inventory,
+        (!nodes.is_empty()).then_some(&nodes),
+        Need::Instances,
+    )
+    .await?;
     let rows = load_everywhere(&inventory, &connections, &wanted).await?;
     connections.close().await;
     if session.common.json {

@@ -4,29 +4,16 @@
 use super::connect::{Connections, Reached, naming};
 use super::failure::Failure;
 use super::opening::new_run_id;
-use crate::domain::{
-    Baseline, Command, Counts, Ending, Event, EventKind, InstanceId, NodeName, State, StepId, StepKey, Undo, Verb,
-};
+use crate::domain::{Baseline, Counts, Event, EventKind, InstanceId, NodeName, State, StepId, StepKey, Undo, Verb};
 use crate::exit::Exit;
 use crate::journal::{EventWriter, Instance};
-use crate::node::{Look, Transport};
+use crate::node::{LookAt, NodeError, SeenKind, Transport};
 use crate::planner::plan_cleanup;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Prints what the instance's directory "$1" keeps, a line each: time, name, content.
-const READ_BACK: &str = r#"
-cd -- "$1" || exit 1
-for file in baseline.json undo/*.json; do
-    [ -f "$file" ] || continue
-    printf '%s %s %s\n' "$(stat -c %.9Y -- "$file")" "$file" "$(base64 -w0 -- "$file")" || exit 1
-done
-"#;
-
-/// How many bytes of it are read.
-const LARGEST: usize = 32 << 20;
+/// How many bytes of one file are read.
+const LARGEST: u64 = 32 << 20;
 
 /// How long a run's id is: `20261122-215857-ab12`. A step's undo is called RUN-STEP.
 const RUN_ID: usize = 20;
@@ -130,14 +117,6 @@ pub(super) async fn is_the_machine(reached: &Reached, id: &InstanceId, name: &No
 
 async fn read_back(transport: &dyn Transport, id: &InstanceId, name: &NodeName) -> Result<Kept, Failure> {
     let directory = transport.instance_directory(id);
-    let words = ["sh", "-c", READ_BACK, "sh", &directory];
-    let look = Look {
-        command: Command::Argv(words.map(str::to_owned).to_vec()),
-        as_root: true,
-        deadline: Duration::from_secs(60),
-        keep: LARGEST,
-    };
-    let looked = transport.look(&look).await?;
     let cannot = |reason: &str| {
         Failure::new(
             Exit::Left,
@@ -146,11 +125,10 @@ async fn read_back(transport: &dyn Transport, id: &InstanceId, name: &NodeName) 
             )),
         )
     };
-    if looked.ending != (Ending::Exited { code: 0 }) || looked.dropped > 0 {
-        let said = String::from_utf8_lossy(&looked.stderr).trim().to_owned();
-        return Err(cannot(&format!("{}: {said}", looked.ending)));
-    }
-    let kept = parse(&String::from_utf8_lossy(&looked.stdout)).map_err(|reason| cannot(&reason))?;
+    let files = read_files(transport, &directory)
+        .await
+        .map_err(|reason| cannot(&reason))?;
+    let kept = parse(files).map_err(|reason| cannot(&reason))?;
     match &kept.baseline {
         Some(baseline) if baseline.node != *name => Err(Failure::usage(format!(
             "the machine called {name} was called {} when instance {id} was opened",
@@ -162,32 +140,68 @@ async fn read_back(transport: &dyn Transport, id: &InstanceId, name: &NodeName) 
     }
 }
 
-/// Reads the lines of [`READ_BACK`].
-fn parse(text: &str) -> Result<Kept, String> {
+/// A file that a node keeps of an instance.
+#[derive(Debug, Clone)]
+struct KeptFile {
+    /// When it was written, in nanoseconds since 1970 by the node's clock.
+    written_ns: i64,
+    name: String,
+    content: Vec<u8>,
+}
+
+/// Reads the baseline and the undo of every step from the instance's `directory`.
+async fn read_files(transport: &dyn Transport, directory: &str) -> Result<Vec<KeptFile>, String> {
+    let told = |error: NodeError| error.to_string();
+    let undo = LookAt {
+        path: format!("{directory}/undo"),
+        names: true,
+        ..LookAt::default()
+    };
+    let undo = transport.look_at(true, undo).await.map_err(told)?;
+    let undo = undo.map(|undo| undo.names).unwrap_or_default();
+    let undo = undo
+        .iter()
+        .map(|name| format!("undo/{}", String::from_utf8_lossy(name)));
+    let undo = undo.filter(|name| name.ends_with(".json"));
+    let mut files = Vec::new();
+    for name in ["baseline.json".to_owned()].into_iter().chain(undo) {
+        let look = LookAt {
+            path: format!("{directory}/{name}"),
+            content: LARGEST,
+            ..LookAt::default()
+        };
+        match transport.look_at(true, look).await.map_err(told)? {
+            None => {}
+            Some(seen) if seen.kind != SeenKind::File => return Err(format!("{name} is no file")),
+            Some(seen) if seen.size > LARGEST => return Err(format!("{name} is larger than labctl writes")),
+            Some(seen) => files.push(KeptFile {
+                written_ns: seen.modified_ns,
+                name,
+                content: seen.content,
+            }),
+        }
+    }
+    Ok(files)
+}
+
+/// Reads what stands in `files`.
+fn parse(files: Vec<KeptFile>) -> Result<Kept, String> {
     let mut kept = Kept::default();
     let mut undo = Vec::new();
-    for line in text.lines() {
-        let mut fields = line.splitn(3, ' ');
-        let (Some(time), Some(file), Some(content)) = (fields.next(), fields.next(), fields.next()) else {
-            return Err("the node's answer makes no sense".to_owned());
-        };
-        let content = STANDARD.decode(content).map_err(|error| format!("{file}: {error}"))?;
-        let damaged = |error: serde_json::Error| format!("{file} is not what labctl writes: {error}");
-        if file == "baseline.json" {
-            kept.baseline = Some(serde_json::from_slice(&content).map_err(damaged)?);
+    for file in files {
+        let name = &file.name;
+        let damaged = |error: serde_json::Error| format!("{name} is not what labctl writes: {error}");
+        if name == "baseline.json" {
+            kept.baseline = Some(serde_json::from_slice(&file.content).map_err(damaged)?);
             continue;
         }
-        let exec = file.trim_start_matches("undo/").trim_end_matches(".json").to_owned();
-        let time: f64 = time.parse().map_err(|_| format!("{file} has no time"))?;
+        let exec = name.trim_start_matches("undo/").trim_end_matches(".json").to_owned();
         let run = exec.get(..RUN_ID).unwrap_or(&exec).to_owned();
-        undo.push((run, time, exec, serde_json::from_slice(&content).map_err(damaged)?));
+        let undos = serde_json::from_slice(&file.content).map_err(damaged)?;
+        undo.push((run, file.written_ns, exec, undos));
     }
     // Runs are named after the controller's clock; within a run the node's own tells which step was first.
-    undo.sort_by(|a, b| {
-        (&a.0, a.1, &a.2)
-            .partial_cmp(&(&b.0, b.1, &b.2))
-            .unwrap_or(std::cmp::Ordering::Equal)
-    });
+    undo.sort_by(|a, b| (&a.0, a.1, &a.2).cmp(&(&b.0, b.1, &b.2)));
     kept.undo = undo.into_iter().map(|(_, _, exec, undo)| (exec, undo)).collect();
     Ok(kept)
 }
@@ -238,8 +252,12 @@ mod tests {
     use crate::domain::RunId;
     use crate::journal::MemoryJournal;
 
-    fn line(time: &str, file: &str, content: &str) -> String {
-        format!("{time} {file} {}\n", STANDARD.encode(content))
+    fn file(written_ns: i64, name: &str, content: &str) -> KeptFile {
+        KeptFile {
+            written_ns,
+            name: name.to_owned(),
+            content: content.as_bytes().to_vec(),
+        }
     }
 
     fn undo(path: &str) -> String {
@@ -264,27 +282,26 @@ mod tests {
     #[test]
     fn undo_is_read_back_in_the_order_in_which_the_steps_began() {
         let baseline = serde_json::to_string(&nothing_of(&node())).unwrap();
-        let text = [
-            line("9.0", "baseline.json", &baseline),
-            line("1.5", "undo/20261122-215857-ab12-second.json", &undo("/b")),
-            line("1.25", "undo/20261122-215857-ab12-first.json", &undo("/a")),
-            line("1.0", "undo/20261122-235857-0000-later.json", &undo("/c")),
-        ]
-        .concat();
-        let kept = parse(&text).unwrap();
+        let files = vec![
+            file(900, "baseline.json", &baseline),
+            file(150, "undo/20261122-215857-ab12-second.json", &undo("/b")),
+            file(125, "undo/20261122-215857-ab12-first.json", &undo("/a")),
+            file(100, "undo/20261122-235857-0000-later.json", &undo("/c")),
+        ];
+        let kept = parse(files.clone()).unwrap();
         assert_eq!(kept.baseline, Some(nothing_of(&node())));
         let mut journal = MemoryJournal::new(RunId::new("run").unwrap());
         let mut recovered = Recovered::default();
         write_down(&mut journal, &mut recovered, BTreeMap::from([(node(), kept)])).unwrap();
         assert_eq!(recovered.nodes, [node()]);
         let paths = ["/a", "/b", "/c"].map(|path| Undo::RemoveDirectory { path: path.to_owned() });
-        let events = written(&text);
+        let events = written(files);
         assert_eq!(State::of(&events).owed[&node()], paths);
         assert!(State::of(&events).baselines.contains_key(&node()));
     }
 
-    /// The events that `text` makes.
-    fn written(text: &str) -> Vec<Event> {
+    /// The events that `files` make.
+    fn written(files: Vec<KeptFile>) -> Vec<Event> {
         struct Gathering(MemoryJournal, Vec<Event>);
         impl EventWriter for Gathering {
             fn append(&mut self, kind: EventKind) -> Result<Event, crate::journal::JournalError> {
@@ -294,21 +311,20 @@ mod tests {
             }
         }
         let mut journal = Gathering(MemoryJournal::new(RunId::new("run").unwrap()), Vec::new());
-        let kept = BTreeMap::from([(node(), parse(text).unwrap())]);
+        let kept = BTreeMap::from([(node(), parse(files).unwrap())]);
         write_down(&mut journal, &mut Recovered::default(), kept).unwrap();
         journal.1
     }
 
     #[test]
     fn what_labctl_did_not_write_is_refused() {
-        for text in [
-            "nonsense",
-            &line("1", "baseline.json", "{"),
-            &line("1", "undo/x.json", r#"[{"undo":"what"}]"#),
-            "1 undo/x.json %%%\n",
+        for damaged in [
+            file(1, "baseline.json", "{"),
+            file(1, "undo/x.json", r#"[{"undo":"what"}]"#),
+            file(1, "undo/x.json", "\0"),
         ] {
-            assert!(parse(text).is_err(), "{text:?} was read");
+            assert!(parse(vec![damaged.clone()]).is_err(), "{damaged:?} was read");
         }
-        assert_eq!(parse(""), Ok(Kept::default()));
+        assert_eq!(parse(Vec::new()), Ok(Kept::default()));
     }
 }

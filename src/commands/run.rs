@@ -16,10 +16,12 @@ use crate::domain::{Counts, Facts, InstanceId, Inventory, Lab, NodeName, State};
 use crate::exit::Exit;
 use crate::load::{self, LabDefinition, ResolveContext};
 use crate::planner::{Outline, Selection, plan_run};
+use crate::probe::Need;
 use crate::report;
 use crate::runner::{NodeAccess, Run, RunSummary};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Everything that was found out before the plan.
@@ -88,6 +90,7 @@ pub(super) async fn run(session: &Session, options: &cli::RunAndReport) -> Resul
         keep_going: options.keep_going,
         report: Some(report_place(&opened.instance, &run)),
         stop: CancellationToken::new(),
+        began: Instant::now(),
     };
     let files = ReportFiles::new(opened.instance.directory(), &run);
     let results = Results {
@@ -147,7 +150,15 @@ async fn prepare(session: &Session, options: &cli::Run, start: bool) -> Result<P
         refuse_busy_nodes(session, &lab, &inventory)?;
     }
     let nodes: Vec<NodeName> = definition.nodes().cloned().collect();
-    let connections = connect(&inventory, Some(&nodes)).await?;
+    let connections = connect(
+        session,
+        &inventory,
+        Some(&nodes),
+        Need::Plan {
+            compose: definition.may_use_compose(),
+        },
+    )
+    .await?;
     connections.all_reached()?;
     let facts = connections.facts()?;
     Ok(Prepared {

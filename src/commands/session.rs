@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// How much a person wants to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub(super) struct Session {
     pub(super) store: Store,
     pub(super) working_directory: PathBuf,
     pub(super) interrupts: Interrupts,
+    /// When the program began.
+    pub(super) began: Instant,
 }
 
 /// The settings of the terminal, where there is one.
@@ -43,6 +46,17 @@ impl Drop for KeptTerminal {
         if let Some((terminal, settings)) = &self.0 {
             // A terminal that is gone has none.
             let _ = tcsetattr(terminal, OptionalActions::Now, settings);
+        }
+    }
+}
+
+/// A line that says what is being waited for; it goes when this is dropped.
+pub(super) struct Waiting(Option<Term>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(term) = &self.0 {
+            let _ = term.clear_line();
         }
     }
 }
@@ -76,6 +90,7 @@ impl Session {
             store: Store::new(state_directory(common).map_err(|failure| (failure, colour_on_stderr))?),
             working_directory,
             interrupts: Interrupts::listen(),
+            began: Instant::now(),
         })
     }
 
@@ -103,6 +118,18 @@ impl Session {
     /// Tells a person what must be known before anything else, also one who wants to be told little.
     pub(super) fn warn(&self, text: &str) {
         let _ = writeln!(std::io::stderr(), "{text}");
+    }
+
+    /// Shows a person at a terminal what is being waited for, until the returned value is dropped.
+    pub(super) fn wait_for(&self, what: &str) -> Waiting {
+        let term = Term::stderr();
+        if self.amount == Amount::Quiet || !term.is_term() {
+            return Waiting(None);
+        }
+        let room = usize::from(term.size().1).saturating_sub(1);
+        // A terminal that is gone shows nothing.
+        let _ = term.write_str(&console::truncate_str(what, room, "…"));
+        Waiting(Some(term))
     }
 
     /// Says whether somebody is there who can be asked.

@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::journal::{Instance, MemoryJournal};
 use crate::load::{self, LabDefinition, ResolveContext, TaskOutline};
 use crate::planner::{PlanError, Selection, nothing_to_check, plan_verify};
+use crate::probe::Need;
 use crate::runner::{NodeAccess, Run};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,7 +42,15 @@ pub(super) async fn verify(session: &Session, options: &cli::Verify) -> Result<E
     };
     load::validate(&definition, &inventory, &vars, &context)?;
 
-    let connections = connect(&inventory, Some(&definition.nodes().cloned().collect::<Vec<_>>())).await?;
+    let connections = connect(
+        session,
+        &inventory,
+        Some(&definition.nodes().cloned().collect::<Vec<_>>()),
+        Need::Plan {
+            compose: definition.may_use_compose(),
+        },
+    )
+    .await?;
     // A program that reads the results gets them, also where there are none.
     if connections.none_reached() && !session.common.json && junit.is_none() {
         connections.all_reached()?;
@@ -69,6 +78,7 @@ pub(super) async fn verify(session: &Session, options: &cli::Verify) -> Result<E
         keep_going: true,
         report: None,
         stop: CancellationToken::new(),
+        began: session.began,
     };
     let results = Results {
         junit: junit.as_ref(),

@@ -185,6 +185,18 @@ pub enum EventKind {
     },
 }
 
+impl EventKind {
+    /// Says whether it must be safe from a crash of the machine before anything else is done. What protects no undo need not be: where it
+    /// is lost, a step is looked at, or done, once more.
+    pub fn protects_an_undo(&self) -> bool {
+        match self {
+            Self::StepStarted { undo, .. } => !undo.is_empty(),
+            Self::ChecksStarted { .. } | Self::CheckJudged { .. } | Self::StepFinished { .. } => false,
+            _ => true,
+        }
+    }
+}
+
 /// The output of a step, kept in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputRecord {

@@ -4,7 +4,7 @@ use crate::domain::{Excerpt, OutputRecord, Stream};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How many bytes of one stream are kept.
 pub const OUTPUT_CAP: u64 = 64 * 1024 * 1024;
@@ -25,11 +25,12 @@ pub fn read_excerpt(instance: &Path, record: &OutputRecord, each: u64) -> io::Re
     Ok(excerpt)
 }
 
-/// One stream's file while it grows.
+/// One stream's file while it grows. There is none before the first byte: most steps say nothing, and files that come and go are slow.
 #[derive(Debug)]
 pub struct OutputFile {
-    file: fs_err::File,
+    file: Option<fs_err::File>,
     stream: Stream,
+    place: PathBuf,
     path: String,
     size: u64,
     cut: u64,
@@ -37,29 +38,43 @@ pub struct OutputFile {
 }
 
 impl OutputFile {
-    /// Creates `output/NAME` below `instance`.
-    pub fn create(instance: &Path, name: &str, stream: Stream) -> io::Result<Self> {
+    /// Prepares for `output/NAME` below `instance`.
+    pub fn new(instance: &Path, name: &str, stream: Stream) -> Self {
         let path = format!("output/{name}");
-        let file = fs_err::File::create(instance.join(&path))?;
-        Ok(Self {
-            file,
+        Self {
+            file: None,
             stream,
+            place: instance.join(&path),
             path,
             size: 0,
             cut: 0,
             hash: Sha256::new(),
-        })
+        }
     }
 
     /// Appends `bytes`, up to the cap.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be made or written.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let room = usize::try_from(OUTPUT_CAP - self.size).unwrap_or(usize::MAX);
         let kept = &bytes[..bytes.len().min(room)];
-        self.file.write_all(kept)?;
+        self.made()?.write_all(kept)?;
         self.hash.update(kept);
         self.size += kept.len() as u64;
         self.cut += (bytes.len() - kept.len()) as u64;
         Ok(())
+    }
+
+    fn made(&mut self) -> io::Result<&mut fs_err::File> {
+        if self.file.is_none() {
+            self.file = Some(fs_err::File::create(&self.place)?);
+        }
+        self.file.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Notes that the node cut `bytes`.
@@ -67,13 +82,17 @@ impl OutputFile {
         self.cut += bytes;
     }
 
-    /// Makes the file durable and returns its record; an empty stream leaves no file.
-    pub fn finish(self, instance: &Path) -> io::Result<Option<OutputRecord>> {
+    /// Makes the file durable and returns its record; `None` for a stream that is empty.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be made durable.
+    pub fn finish(mut self) -> io::Result<Option<OutputRecord>> {
         if self.size == 0 && self.cut == 0 {
-            fs_err::remove_file(instance.join(&self.path))?;
             return Ok(None);
         }
-        self.file.sync_all()?;
+        // There is a file also where all of it was cut off.
+        self.made()?.sync_all()?;
         let mut sha256 = String::new();
         for byte in self.hash.finalize() {
             // Writing to a String cannot fail.

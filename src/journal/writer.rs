@@ -10,7 +10,8 @@ use std::path::Path;
 
 /// Makes events durable, one after the other.
 pub trait EventWriter: Send {
-    /// Gives `kind` its index and time and puts it on disk. When this returns, no crash can lose it.
+    /// Gives `kind` its index and time and writes it down. When this returns, no crash of labctl can lose it; nor can one of the machine,
+    /// where it protects an undo.
     fn append(&mut self, kind: EventKind) -> Result<Event, JournalError>;
 }
 
@@ -54,7 +55,9 @@ impl EventWriter for JournalWriter {
         let mut line = serde_json::to_vec(&event).map_err(io::Error::from)?;
         line.push(b'\n');
         self.file.write_all(&line)?;
-        self.file.sync_data()?;
+        if event.kind.protects_an_undo() {
+            self.file.sync_data()?;
+        }
         if self.file.metadata()?.nlink() == 0 {
             // Writing goes on working on a file that was removed, but nobody could ever read it.
             return Err(io::Error::new(io::ErrorKind::NotFound, "the journal was removed while it was in use").into());

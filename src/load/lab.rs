@@ -97,6 +97,12 @@ impl LabDefinition {
         self.written.summary.as_deref()
     }
 
+    /// Says whether what it does may depend on which Compose a node has: templates of files may ask for it, too.
+    pub fn may_use_compose(&self) -> bool {
+        let text = &self.source.text().text;
+        ["compose", "template", "render"].iter().any(|word| text.contains(word))
+    }
+
     /// Returns the nodes it needs.
     pub fn nodes(&self) -> impl Iterator<Item = &NodeName> {
         self.written.nodes.iter().map(Spanned::get_ref)

@@ -1,16 +1,20 @@
-//! How labctl reaches a node: run a command there under a deadline, write a file, open a tunnel.
+//! How labctl reaches a node: run a command there under a deadline, read and write files, open a way to a socket or port.
 //!
-//! [`Transport`] is the only door to a node. [`SshNode`] implements it for real machines, [`fake::FakeNode`] for tests.
-//! Nothing above this layer knows what ssh is; nothing here knows what a step or a check is.
+//! [`Transport`] is the only door to a node. [`SshNode`] implements it for real machines, [`fake::FakeNode`] for tests; both speak the
+//! protocol of the crate `labctl_agent`. Nothing above this layer knows what ssh is; nothing here knows what a step or a check is.
 
+mod engine;
 pub mod fake;
+mod order;
 mod printable;
 mod ssh;
-pub mod supervisor;
 mod transport;
+mod tunnel;
 
+pub use labctl_agent::{Content, FileKind as SeenKind, Hello, Look as LookAt, Place, Process, Request, Seen};
 pub use ssh::{ControlDirectory, SshNode, SshOptions};
 pub use transport::{
-    Command, Ending, ExecId, ExecRequest, FileWrite, Look, Looked, NodeError, NodeErrorKind, OutputSink, Stream,
-    Transport, Tunnel,
+    Command, Dialler, Ending, ExecId, ExecRequest, FileWrite, Look, Looked, NodeError, NodeErrorKind, Opened,
+    OutputSink, Stream, Transport,
 };
+pub use tunnel::Tunnel;

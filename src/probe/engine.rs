@@ -24,7 +24,7 @@ pub(super) async fn observe_engine(
 ) -> Result<Observation, ProbeError> {
     let tunnel = match at {
         EngineAt::Socket => transport.engine().await,
-        EngineAt::Tcp { host, port } => transport.tunnel(host, *port).await,
+        EngineAt::Tcp { host, port } => transport.tunnel(host, *port),
     };
     let tunnel = match tunnel {
         Ok(tunnel) => tunnel,

@@ -1,7 +1,7 @@
-//! HTTP and TCP as seen from a node, through a tunnel: no port needs to be open on the operator's side.
+//! HTTP and TCP as seen from a node: no port needs to be open to the operator's machine.
 
-use crate::domain::{Command, HttpMethod, HttpProbe, HttpSeen, Observation, ProbeError};
-use crate::node::{Look, Transport};
+use crate::domain::{HttpMethod, HttpProbe, HttpSeen, Observation, ProbeError};
+use crate::node::{NodeError, NodeErrorKind, Transport};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -13,7 +13,6 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
@@ -21,32 +20,31 @@ use tokio::time::timeout;
 const BODY: usize = 1 << 20;
 
 pub(super) async fn observe_http(transport: &dyn Transport, probe: &HttpProbe) -> Result<Observation, ProbeError> {
-    let tunnel = transport.tunnel(&probe.host, probe.port).await?;
-    let exchange = async {
-        let stream = UnixStream::connect(&tunnel.socket)
-            .await
-            .map_err(|error| error.to_string())?;
-        exchange(stream, probe).await
+    let asked = async {
+        match transport.dial(&probe.host, probe.port, probe.timeout).await {
+            Ok(stream) => Ok(exchange(stream, probe).await),
+            Err(error) if error.kind == NodeErrorKind::Refused => Ok(Err(refusal(transport, &error))),
+            Err(error) => Err(error),
+        }
     };
-    Ok(match timeout(probe.timeout, exchange).await {
-        Ok(Ok(seen)) => Observation::Http(seen),
-        Ok(Err(reason)) => Observation::HttpSilent { reason },
+    Ok(match timeout(probe.timeout, asked).await {
+        Ok(Ok(Ok(seen))) => Observation::Http(seen),
+        Ok(Ok(Err(reason))) => Observation::HttpSilent { reason },
+        Ok(Err(error)) => return Err(error.into()),
         Err(_) => Observation::HttpSilent {
             reason: format!("no answer within {} s", probe.timeout.as_secs()),
         },
     })
 }
 
+/// Returns why a place takes no connections, without the node's name before it.
+fn refusal(transport: &dyn Transport, error: &NodeError) -> String {
+    let name = format!("{}: ", transport.node());
+    error.message.strip_prefix(&name).unwrap_or(&error.message).to_owned()
+}
+
 pub(super) async fn exchange(stream: UnixStream, probe: &HttpProbe) -> Result<HttpSeen, String> {
-    let refused = |error: hyper::Error| {
-        // A tunnel to a closed port is accepted here and ends at once.
-        let ended = error.is_incomplete_message() || error.is_closed() || error.is_canceled();
-        if ended {
-            "connection refused".to_owned()
-        } else {
-            error.to_string()
-        }
-    };
+    let refused = |error: hyper::Error| error.to_string();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(refused)?;
     let driving = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(connection));
     let response = sender.send_request(request(probe)?).await.map_err(refused)?;
@@ -122,12 +120,6 @@ async fn read(response: Response<Incoming>) -> Result<HttpSeen, String> {
     })
 }
 
-/// Prints whether host `$1` accepts connections on port `$2`, where bash can tell.
-const KNOCK: &str = r#"
-command -v bash >/dev/null 2>&1 || { echo unknown; exit 0; }
-if bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$1" "$2" 2>/dev/null; then echo open; else echo closed; fi
-"#;
-
 /// Looks whether a port accepts connections.
 pub(super) async fn observe_port(
     transport: &dyn Transport,
@@ -135,38 +127,12 @@ pub(super) async fn observe_port(
     port: u16,
     patience: Duration,
 ) -> Result<Observation, ProbeError> {
-    let look = Look {
-        command: Command::Argv(
-            ["sh", "-c", KNOCK, "sh", host, &port.to_string()]
-                .map(str::to_owned)
-                .to_vec(),
-        ),
-        as_root: false,
-        deadline: patience,
-        keep: 64,
-    };
-    let looked = transport.look(&look).await?;
-    let open = match looked.stdout.as_slice() {
-        b"unknown\n" => knock(transport, host, port, patience).await?,
+    match transport.dial(host, port, patience).await {
+        Ok(_) => Ok(Observation::Port { open: true }),
         // A packet that nobody answers, until the deadline, is no open port either.
-        said => said == b"open\n",
-    };
-    Ok(Observation::Port { open })
-}
-
-/// Knocks through a tunnel. One to a closed port is accepted on this side and closed at once, so the connection is
-/// watched for a moment: one that stays open, or speaks, is open.
-async fn knock(transport: &dyn Transport, host: &str, port: u16, patience: Duration) -> Result<bool, ProbeError> {
-    let tunnel = transport.tunnel(host, port).await?;
-    let knock = async {
-        let mut stream = UnixStream::connect(&tunnel.socket).await.ok()?;
-        let mut first = [0; 1];
-        match timeout(patience / 4, stream.read(&mut first)).await {
-            Ok(Ok(0) | Err(_)) => None,
-            Ok(Ok(_)) | Err(_) => Some(()),
-        }
-    };
-    Ok(matches!(timeout(patience, knock).await, Ok(Some(()))))
+        Err(error) if error.kind == NodeErrorKind::Refused => Ok(Observation::Port { open: false }),
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]

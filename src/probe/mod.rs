@@ -6,12 +6,12 @@
 mod command;
 mod commits;
 mod engine;
+mod engine_options;
 mod facts;
-mod facts_script;
 mod file;
 mod http;
 mod observe;
 
 pub use commits::committed_from;
-pub use facts::facts;
+pub use facts::{Need, facts};
 pub use observe::observe;

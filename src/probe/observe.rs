@@ -1,7 +1,6 @@
 //! One probe, one observation.
 
-use super::facts_script::FactLines;
-use super::{command, engine, facts, file, http};
+use super::{command, engine, engine_options, file, http};
 use crate::domain::{Observation, Probe, ProbeError};
 use crate::node::{NodeError, NodeErrorKind, Transport};
 
@@ -9,7 +8,9 @@ impl From<NodeError> for ProbeError {
     fn from(error: NodeError) -> Self {
         let (reason, hint) = (error.message, error.hint);
         match error.kind {
-            NodeErrorKind::NodeFault | NodeErrorKind::NoRoot => Self::CannotLook { reason, hint },
+            NodeErrorKind::NodeFault | NodeErrorKind::NoRoot | NodeErrorKind::Refused => {
+                Self::CannotLook { reason, hint }
+            }
             _ => Self::Unreachable { reason, hint },
         }
     }
@@ -27,8 +28,8 @@ pub async fn observe(transport: &dyn Transport, probe: &Probe) -> Result<Observa
             timeout,
         } => command::observe_command(transport, command, *as_root, *timeout).await,
         Probe::EngineOptions => {
-            let lines = FactLines::gather_options(transport).await?;
-            Ok(Observation::EngineOptions(facts::engine_options(&lines)))
+            let options = engine_options::engine_options(transport).await?;
+            Ok(Observation::EngineOptions(options))
         }
         Probe::Engine { at }
         | Probe::Containers { at, .. }

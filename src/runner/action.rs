@@ -123,6 +123,7 @@ impl Scene<'_> {
             stdin,
             as_root: self.step.as_root,
             deadline: self.step.timeout,
+            is_whole: false,
         };
         self.exec(&request, output).await
     }
@@ -167,6 +168,7 @@ impl Scene<'_> {
             stdin: None,
             as_root: self.step.as_root,
             deadline: self.step.timeout,
+            is_whole: false,
         };
         match self.exec(&request, output).await? {
             Ending::Exited { code: 0 } => Ok(()),

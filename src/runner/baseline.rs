@@ -7,6 +7,7 @@ use crate::domain::{
 };
 use crate::node::Transport;
 use crate::probe::observe;
+use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Files that an engine's options stand in; every baseline has them.
@@ -79,8 +80,8 @@ pub(super) async fn engine_contents(transport: &dyn Transport) -> Result<EngineC
         Probe::Networks { at: at.clone() },
         Probe::Volumes { at },
     ];
-    for probe in &probes {
-        match observe(transport, probe).await? {
+    for observed in join_all(probes.iter().map(|probe| observe(transport, probe))).await {
+        match observed? {
             Observation::Containers { containers } => contents.containers = containers,
             Observation::Images { images } => contents.images = images,
             Observation::Networks { networks } => contents.networks = networks,
@@ -106,11 +107,11 @@ fn unexpected() -> ProbeError {
 
 /// Looks at `paths` on the node.
 async fn files(transport: &dyn Transport, paths: &[String]) -> Result<BTreeMap<String, Option<FileMark>>, ProbeError> {
-    let mut marks = BTreeMap::new();
-    for path in paths {
-        marks.insert(path.clone(), look_at_file(transport, path).await?.as_ref().map(mark));
-    }
-    Ok(marks)
+    let looks = paths.iter().map(|path| async {
+        let seen = look_at_file(transport, path).await?;
+        Ok((path.clone(), seen.as_ref().map(mark)))
+    });
+    join_all(looks).await.into_iter().collect()
 }
 
 /// Looks at the file at `path` as root.
@@ -140,9 +141,8 @@ fn mark(seen: &FileSeen) -> FileMark {
 
 /// Looks at the node as a whole: its engine and `paths`.
 pub(super) async fn take_baseline(transport: &dyn Transport, paths: &[String]) -> Result<Baseline, ProbeError> {
-    let contents = engine_contents(transport).await?;
-    let files = files(transport, paths).await?;
-    Ok(as_baseline(transport.node(), &contents, files))
+    let (contents, files) = tokio::join!(engine_contents(transport), files(transport, paths));
+    Ok(as_baseline(transport.node(), &contents?, files?))
 }
 
 /// Turns what was seen into the form of a baseline.

@@ -179,7 +179,12 @@ async fn poll(
     loop {
         attempts += 1;
         let began = Instant::now();
-        let look = look_once(shared, step, check, command).await;
+        // A network answer may take long; nobody has to wait for it who wants to stop.
+        let look = tokio::select! {
+            biased;
+            look = look_once(shared, step, check, command) => look,
+            () = shared.stop.cancelled() => Look::unknown("the run was stopped while this was looked at"),
+        };
         if look.holds() || began >= deadline || check.kind.judges_the_command() || shared.stop.is_cancelled() {
             return (look, attempts);
         }

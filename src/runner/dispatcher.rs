@@ -14,7 +14,7 @@ use crate::domain::{
 use crate::journal::{EventWriter, JournalError};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -75,7 +75,7 @@ pub async fn carry_out(
     journal: &mut dyn EventWriter,
     notices: NoticeSender,
 ) -> Result<RunSummary, RunError> {
-    let started = Instant::now();
+    let started = run.began;
     let (sender, reports) = mpsc::channel(WAITING_REPORTS);
     let keep_going = run.keep_going || plan.verb != Verb::Run;
     let shared = Arc::new(Shared::new(run, Reports::new(sender), touched_paths(plan)));

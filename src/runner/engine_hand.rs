@@ -15,7 +15,7 @@ use crate::domain::{
     Command, Ending, EngineFileError, EngineOptionSet, EngineOptionsUndo, FileBefore, Observation, Probe,
     restore_defaults,
 };
-use crate::node::{ExecId, ExecRequest, FileWrite, Look, NodeError, Transport};
+use crate::node::{ExecId, ExecRequest, FileWrite, NodeError, Transport};
 use crate::probe::observe;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ pub(super) const RESTART_DEADLINE: Duration = Duration::from_secs(90);
 /// How long a quick command may take.
 const QUICK: Duration = Duration::from_secs(30);
 /// The largest file of options that is read, in bytes.
-pub(super) const LARGEST_FILE: usize = 256 * 1024;
+pub(super) const LARGEST_FILE: u64 = 256 * 1024;
 
 /// The name of the list of containers that ran before a restart, in the instance's directory on the node: a labctl that dies in
 /// the middle must not leave them stopped.
@@ -103,21 +103,12 @@ pub(super) struct EngineHand<'a> {
 
 /// Reads a small file on the node as root.
 pub(super) async fn read_file(transport: &dyn Transport, path: &str) -> Result<Vec<u8>, String> {
-    let look = Look {
-        command: Command::Argv(["cat", "--", path].map(str::to_owned).to_vec()),
-        as_root: true,
-        deadline: QUICK,
-        keep: LARGEST_FILE,
-    };
-    let looked = transport.look(&look).await.map_err(|error| error.to_string())?;
-    if looked.ending != (Ending::Exited { code: 0 }) {
-        let said = String::from_utf8_lossy(&looked.stderr).trim().to_owned();
-        return Err(format!("{path} could not be read: {}: {said}", looked.ending));
+    let read = transport.read_file(true, path, LARGEST_FILE).await;
+    match read.map_err(|error| error.to_string())? {
+        Some(content) if content.is_cut => Err(format!("{path} is larger than {} KiB", LARGEST_FILE / 1024)),
+        Some(content) => Ok(content.bytes),
+        None => Err(format!("{path} could not be read: there is no such file")),
     }
-    if looked.dropped > 0 {
-        return Err(format!("{path} is larger than {} KiB", LARGEST_FILE / 1024));
-    }
-    Ok(looked.stdout)
 }
 
 /// Returns the running engine's command line; empty where none runs.
@@ -145,12 +136,12 @@ impl<'a> EngineHand<'a> {
         }
     }
 
-    /// Runs a command of ours; returns how it ended, and what it complained with.
+    /// Runs a command of ours; returns how it ended, and what it complained with. One that nothing may stop is brought to its end.
     async fn command(
         &mut self,
         name: &str,
         words: &[&str],
-        (deadline, stop): (Duration, &CancellationToken),
+        (deadline, stop): (Duration, Option<&CancellationToken>),
     ) -> Result<(Ending, String), NodeError> {
         let request = ExecRequest {
             id: ExecId(format!("{}-{name}", self.exec)),
@@ -160,18 +151,23 @@ impl<'a> EngineHand<'a> {
             stdin: None,
             as_root: true,
             deadline,
+            is_whole: stop.is_none(),
         };
+        let never = CancellationToken::new();
         let mut heard = Heard {
             complaint: Complaint::default(),
             output: self.output,
         };
-        let ending = self.transport.exec(&request, &mut heard, stop).await?;
+        let ending = self
+            .transport
+            .exec(&request, &mut heard, stop.unwrap_or(&never))
+            .await?;
         Ok((ending, heard.complaint.text()))
     }
 
     async fn quick(&mut self, name: &str, words: &[&str]) -> Result<(), String> {
         let stop = self.shared.stop.clone();
-        match self.command(name, words, (QUICK, &stop)).await {
+        match self.command(name, words, (QUICK, Some(&stop))).await {
             Ok((Ending::Exited { code: 0 }, _)) => Ok(()),
             Ok((ending, said)) if said.is_empty() => Err(ending.to_string()),
             Ok((_, said)) => Err(said),
@@ -198,8 +194,7 @@ impl<'a> EngineHand<'a> {
     /// wants to stop: half of one leaves no engine.
     pub(super) async fn restart(&mut self, name: &str, deadline: Duration) -> Result<(), RestartFault> {
         let ran = self.note_what_runs().await.map_err(RestartFault::Beside)?;
-        let never = CancellationToken::new();
-        let restarted = self.command(name, &["sh", "-c", RESTART], (deadline, &never)).await;
+        let restarted = self.command(name, &["sh", "-c", RESTART], (deadline, None)).await;
         match restarted {
             Ok((Ending::Exited { code: 0 }, _)) => {}
             Ok((Ending::Exited { .. }, said)) => return Err(RestartFault::Engine(said)),

@@ -38,6 +38,7 @@ impl Scene<'_> {
             stdin: Some(password),
             as_root: self.step.as_root,
             deadline: self.step.timeout,
+            is_whole: false,
         };
         self.exec(&request, output).await
     }

@@ -68,16 +68,12 @@ impl StepOutput {
         let redactor = shared.redactor();
         let stream = |stream, name: &str| {
             let name = format!("{}-{}.{}.{name}", shared.id, step.step, step.node);
-            let (file, problem) = match OutputFile::create(&shared.directory, &name, stream) {
-                Ok(file) => (Some(file), None),
-                Err(problem) => (None, Some(problem)),
-            };
             OneStream {
                 stream,
                 held: Held::default(),
                 masked: redactor.stream(),
-                file,
-                problem,
+                file: Some(OutputFile::new(&shared.directory, &name, stream)),
+                problem: None,
             }
         };
         let streams = [stream(Stream::Stdout, "out"), stream(Stream::Stderr, "err")];
@@ -133,7 +129,7 @@ impl StepOutput {
                 return Err(problem);
             }
             if let Some(file) = one.file {
-                records.extend(file.finish(&shared.directory)?);
+                records.extend(file.finish()?);
             }
         }
         Ok(records)

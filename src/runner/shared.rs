@@ -8,6 +8,7 @@ use crate::node::Transport;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How a run gets to a node.
@@ -44,6 +45,8 @@ pub struct Run {
     pub report: Option<ReportPlace>,
     /// Fires when the user wants to stop.
     pub stop: CancellationToken,
+    /// When the person who waits for it began to wait: connecting is a part of it.
+    pub began: Instant,
 }
 
 /// Where the report of a run is found when the run has ended.

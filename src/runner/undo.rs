@@ -165,6 +165,7 @@ impl<'a> Undoing<'a> {
             stdin: None,
             as_root,
             deadline: UNDO_COMMAND,
+            is_whole: false,
         };
         let mut heard = Heard {
             complaint: Complaint::default(),

@@ -9,18 +9,10 @@ use crate::domain::{
     Action, Command, Ending, FileBefore, MissingValue, NodeName, Outcome, PlannedStep, ProbeError, Text, Undo,
     UndoText, Values, Work,
 };
-use crate::node::{ExecId, ExecRequest, Look, NodeError, Transport};
+use crate::node::{ExecId, ExecRequest, LookAt, NodeError, Transport};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Prints the topmost directory that `mkdir -p` would have to make for "$1", or nothing where it is there already.
-const TOPMOST_MISSING: &str = r#"
-p=$1
-if [ -e "$p" ] || [ -L "$p" ]; then exit 0; fi
-while d=$(dirname -- "$p"); [ ! -e "$d" ] && [ ! -L "$d" ]; do p=$d; done
-printf '%s' "$p"
-"#;
 
 /// Keeps a copy of the file "$1" as "$2", with owner, mode and times, on disk before it returns. A part of a copy does not
 /// stay: it would fill the disk that was too small for it, and leave no room for the words that say so.
@@ -272,22 +264,24 @@ impl Planner<'_> {
         })
     }
 
+    /// Returns the topmost directory that `mkdir -p` would have to make for `path`; `None` where it is there already.
     async fn topmost_missing(&self, path: &str) -> Result<Option<String>, Refusal> {
-        let words = ["sh", "-c", TOPMOST_MISSING, "sh", path].map(str::to_owned).to_vec();
-        let look = Look {
-            command: Command::Argv(words),
-            as_root: true,
-            deadline: QUICK,
-            keep: 8192,
-        };
-        let looked = self.transport.look(&look).await?;
-        if looked.ending != (Ending::Exited { code: 0 }) {
-            let complaint = String::from_utf8_lossy(&looked.stderr).trim().to_owned();
-            let reason = format!("{path} could not be looked at: {}: {complaint}", looked.ending);
-            return Err(Refusal::new(reason, None));
+        let mut topmost = None;
+        let mut path = path;
+        loop {
+            let look = LookAt {
+                path: path.to_owned(),
+                ..LookAt::default()
+            };
+            if self.transport.look_at(true, look).await?.is_some() {
+                return Ok(topmost);
+            }
+            topmost = Some(path.to_owned());
+            match path.rsplit_once('/') {
+                Some((parent, _)) if !parent.is_empty() => path = parent,
+                _ => return Ok(topmost),
+            }
         }
-        let topmost = String::from_utf8_lossy(&looked.stdout).into_owned();
-        Ok((!topmost.is_empty()).then_some(topmost))
     }
 
     pub(super) async fn back_up(&self, path: &str, backup: &str) -> Result<(), Refusal> {
@@ -307,6 +301,7 @@ impl Planner<'_> {
             stdin: None,
             as_root: true,
             deadline: QUICK,
+            is_whole: false,
         };
         let mut complaint = Complaint::default();
         match self.transport.exec(&request, &mut complaint, &self.shared.stop).await? {

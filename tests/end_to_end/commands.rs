@@ -193,10 +193,9 @@ fn a_connection_that_dies_at_the_deadline_hides_nothing() {
     let mut run = bench.start_json(&only(&lab, "late"));
     run.wait_for_step("step_started", "late");
     let node = &bench.nodes[0];
-    // The watch on the node says that the deadline has passed by writing down why.
     wait_for("the deadline passes", Duration::from_secs(20), || {
-        let why = node.behind_ssh("ls /var/lib/labctl/*/exec/*late*/why 2>/dev/null || true");
-        (!why.is_empty()).then_some(())
+        let end = node.behind_ssh("ls /var/lib/labctl/*/exec/*late*/end 2>/dev/null || true");
+        (!end.is_empty()).then_some(())
     });
     kill_all(&masters(node));
     let run = run.wait();

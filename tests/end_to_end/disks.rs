@@ -7,9 +7,9 @@ fn where_labctls_own_directory_is_full_the_nodes_words_are_told_and_nothing_is_l
     let Some(bench) = bench_of_today() else { return };
     let node = &bench.nodes[0];
     let files = bench.lab("files");
-    node.root("mkdir /var/lib/labctl && mount -t tmpfs -o size=4k tmpfs /var/lib/labctl && head -c 4096 /dev/zero >/var/lib/labctl/.full");
+    node.root("mkdir /var/lib/labctl && mount -t tmpfs -o size=4k,mode=700 tmpfs /var/lib/labctl && head -c 4096 /dev/zero >/var/lib/labctl/.full");
     let run = bench.labctl(&["run", &files, "--only", "overwrite"]);
-    run.assert_exit(3).assert_says(&["node-0", "No space left on device"]);
+    run.assert_exit(3).assert_says(&["node-0", "no space left on device"]);
     node.root("! test -e /etc/labctl-test.conf");
     node.root("umount /var/lib/labctl && rmdir /var/lib/labctl");
     bench.clean_up_to_the_snapshot();
@@ -22,7 +22,7 @@ fn a_file_that_cannot_be_kept_first_is_not_changed() {
     let files = bench.lab("files");
     node.root("head -c 300000 /dev/urandom >/etc/labctl-test.conf");
     bench.take_snapshot();
-    node.root("mkdir /var/lib/labctl && mount -t tmpfs -o size=200k tmpfs /var/lib/labctl");
+    node.root("mkdir /var/lib/labctl && mount -t tmpfs -o size=200k,mode=700 tmpfs /var/lib/labctl");
     let run = bench.labctl(&["run", &files, "--only", "overwrite"]);
     run.assert_exit(3)
         .assert_says(&["/etc/labctl-test.conf", "No space left on device"]);
@@ -48,7 +48,7 @@ fn a_command_that_finds_the_disk_full_is_undone() {
     bench
         .labctl(&["run", &files, "--only", "small-write"])
         .assert_exit(3)
-        .assert_says(&["labctl-small/written", "No space left on device"]);
+        .assert_says(&["labctl-small/written", "no space left on device"]);
     bench.clean_up_to_the_snapshot();
     node.root("umount /home/ubuntu/labctl-small && rmdir /home/ubuntu/labctl-small");
 }

@@ -7,7 +7,7 @@ use labctl::node::{ControlDirectory, SshNode, SshOptions, Transport};
 use labctl::playground::{
     Inits, NodeInit, NodeState, Playground, PlaygroundError, PlaygroundStatus, Progress, Suite, Suites, WantedNodes,
 };
-use labctl::probe::facts;
+use labctl::probe::{Need, facts};
 use std::process::Command;
 
 use crate::skipping::skip;
@@ -307,7 +307,7 @@ async fn all_facts(status: &PlaygroundStatus) -> [Facts; 3] {
     let mut found = Vec::new();
     for node in &status.inventory().nodes {
         let node = SshNode::connect(node, &SshOptions::new(control.path())).await.unwrap();
-        found.push(facts(&node, "127.0.0.1").await.unwrap());
+        found.push(facts(&node, "127.0.0.1", Need::All).await.unwrap());
         node.close().await;
     }
     found.try_into().unwrap()

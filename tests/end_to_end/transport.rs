@@ -11,7 +11,7 @@ use labctl::node::{
     SshOptions, Stream, Transport,
 };
 use labctl::playground::{NodeInit, Playground};
-use labctl::probe::{facts, observe};
+use labctl::probe::{Need, facts, observe};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -70,6 +70,7 @@ fn shell(id: &str, text: &str) -> ExecRequest {
         stdin: None,
         as_root: false,
         deadline: Duration::from_secs(60),
+        is_whole: false,
     }
 }
 
@@ -100,7 +101,7 @@ async fn steps_run_as_the_login_user_or_as_root() {
     let node = bench.connect().await;
     let instance = InstanceId::new("real-steps").unwrap();
     node.open_instance(&instance).await.unwrap();
-    let user = node.account().clone();
+    let user = node.hello().clone();
     assert_ne!(user.uid, 0, "the playground's user is root");
 
     let (ending, said) = run(
@@ -163,7 +164,7 @@ async fn steps_run_as_the_login_user_or_as_root() {
 async fn facts_are_gathered() {
     let Some(bench) = Bench::new().await else { return };
     let node = bench.connect().await;
-    let facts = facts(&node, "localhost").await.unwrap();
+    let facts = facts(&node, "localhost", Need::All).await.unwrap();
     eprintln!("{facts:#?}");
     let reached_at = facts.private_address.as_deref();
     assert_eq!(
@@ -171,7 +172,7 @@ async fn facts_are_gathered() {
         Some(bench.node.private_ip.as_str()),
         "a name that leads to loopback is of no use"
     );
-    assert_eq!(facts.login.user, node.account().user);
+    assert_eq!(facts.login.user, node.hello().user);
     assert!(facts.login.root && facts.login.may_use_engine);
     let (init, reads_defaults) = match bench.init {
         NodeInit::Sysvinit => (InitSystem::Sysvinit, true),
@@ -214,7 +215,7 @@ async fn files_are_seen_as_they_are() {
         assert_eq!((file.kind, file.size, file.mode), (FileKind::File, 9, 0o640));
         assert_eq!(
             (file.owner, file.content),
-            (node.account().user.clone(), write.content.clone())
+            (node.hello().user.clone(), write.content.clone())
         );
     }
     look(&node, false, "rm ~/labctl-real-node").await;

@@ -4,9 +4,11 @@ use super::engine::{Container, image_id, of_project};
 use super::labs::{check, contains, lab, look, looks, node, plan, step, task, text, verified, within};
 use super::stage::{Ran, Stage};
 use labctl::domain::{CheckKind, ContainersCheck, EventKind, HttpCheck, Notice, Outcome, TextMatch, Verdict};
-use labctl::node::NodeErrorKind;
 use labctl::node::fake::FakeAnswer;
+use labctl::node::{NodeErrorKind, Place};
 use labctl::planner::plan_verify;
+use std::time::Duration;
+use tokio::time::Instant;
 
 fn judged(ran: &Ran) -> Vec<(Option<Verdict>, u32)> {
     let kinds = ran.events.iter().map(|event| &event.kind);
@@ -111,6 +113,25 @@ async fn a_node_that_cannot_be_asked_is_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_that_goes_on_does_not_hold_up_who_wants_to_stop() {
+    let stage = Stage::one();
+    let slow = says("yes").takes(Duration::from_secs(25));
+    stage.machine("node-0").fake.answer("is it", slow);
+    let began = Instant::now();
+    let wait = plan(vec![look("wait", "node-0", within(60, looks("is it ready", "yes")))]);
+    let (ran, ()) = tokio::join!(stage.run(&wait), async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        stage.stop.cancel();
+    });
+    assert_eq!(ran.outcome("wait@node-0"), Outcome::Cancelled);
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "it took {:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_check_looks_where_it_is_told_to() {
     let stage = Stage::new(&["node-0", "node-1"]);
     stage.machine("node-1").fake.answer("is it", says("yes"));
@@ -161,7 +182,8 @@ async fn verify_changes_nothing_whatever_it_looks_at() {
             ..Container::default()
         });
     });
-    machine.fake.lead("web:80", stage.directory.path().join("node-0.sock"));
+    let web = Place::Port("web".to_owned(), 80);
+    machine.fake.lead(web, stage.directory.path().join("node-0.sock"));
     let file = CheckKind::File {
         path: text("/etc/default/docker"),
         exists: true,
@@ -222,7 +244,7 @@ async fn an_engine_that_is_down_says_nothing_of_its_containers() {
     let machine = stage.machine("node-0");
     machine
         .fake
-        .lead("engine", stage.directory.path().join("nobody-listens.sock"));
+        .lead_engine(stage.directory.path().join("nobody-listens.sock"));
     let looking = || plan(vec![look("up", "node-0", check(containers(0)))]);
     let outcome = stage.run(&looking()).await.outcome("up@node-0");
     assert!(

@@ -1,6 +1,8 @@
-//! The files of a fake node: enough of a file system for the commands that labctl itself runs there.
+//! The files of a fake node: enough of a file system for what labctl itself asks and runs there.
 
 use labctl::node::fake::FakeAnswer;
+use labctl::node::{Content, LookAt, Process, Request, Seen, SeenKind};
+use labctl_agent::Answer;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -32,6 +34,12 @@ pub fn sha256(content: &[u8]) -> String {
         .collect()
 }
 
+/// Returns the first `limit` bytes of `content`.
+fn beginning(content: &[u8], limit: u64) -> Vec<u8> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    content[..content.len().min(limit)].to_vec()
+}
+
 impl Disk {
     pub fn new() -> Self {
         let mut disk = Self {
@@ -42,6 +50,13 @@ impl Disk {
             disk.make_directory(path);
         }
         disk.write("/etc/default/docker", b"# DOCKER_OPTS\n", None);
+        // An init script starts the engine.
+        disk.write("/proc/1/comm", b"init\n", None);
+        disk.write(
+            "/etc/init.d/docker",
+            b"[ -f /etc/default/docker ] && . /etc/default/docker\n",
+            Some(0o755),
+        );
         disk
     }
 
@@ -83,17 +98,21 @@ impl Disk {
         self.entries.keys().map(String::as_str).collect()
     }
 
+    /// Answers `request`, where it is about files or processes; `None` leaves it to the node.
+    pub fn serve(&self, request: &Request) -> Option<Answer> {
+        match request {
+            Request::Look(look) => Some(Answer::Seen(self.look_at(look))),
+            Request::Read { path, limit } => Some(Answer::Content(self.content(path, *limit))),
+            Request::Processes { name } if name == "dockerd" => Some(Answer::Processes(vec![self.engine_process()])),
+            _ => None,
+        }
+    }
+
     /// Does `text`, where it is one of the commands that labctl runs for its own sake.
     pub fn answer(&mut self, text: &str) -> Option<FakeAnswer> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let last = *words.last()?;
         let before_last = words.len().checked_sub(2).map(|at| words[at]);
-        if text.contains("stat -c '%f %s %U %G'") {
-            return Some(FakeAnswer::exited(0).stdout(self.look_at(last)));
-        }
-        if text.contains("say init ") {
-            return Some(FakeAnswer::exited(0).stdout(self.facts()));
-        }
         if text.contains("until docker -H") {
             if text.contains("DOCKER_OPTS=)/#") {
                 let content = self.read("/etc/default/docker").unwrap_or_default();
@@ -103,9 +122,6 @@ impl Disk {
             self.engine_options = self.docker_opts().split_whitespace().map(str::to_owned).collect();
             return Some(FakeAnswer::exited(0));
         }
-        if text.contains("while d=$(dirname") {
-            return Some(FakeAnswer::exited(0).stdout(self.topmost_missing(last)));
-        }
         if text.contains("while rmdir --") {
             self.remove_empty(before_last?, last);
             return Some(FakeAnswer::exited(0));
@@ -114,7 +130,6 @@ impl Disk {
             return Some(self.copy(before_last?, last));
         }
         match words.as_slice() {
-            ["cat", "--", path] => return Some(FakeAnswer::exited(0).stdout(self.read(path)?)),
             ["rm", "-rf" | "-f", ..] => self.remove(last),
             ["mkdir", "-p", "--", paths @ ..] => paths.iter().for_each(|path| self.make_directory(path)),
             ["git", "clone", "--", ..] => {
@@ -133,42 +148,66 @@ impl Disk {
         set.next_back().unwrap_or_default().trim_matches('"').to_owned()
     }
 
-    /// What the script of the facts says of an engine that an init script starts.
-    fn facts(&self) -> String {
-        let mut lines = "init\tinit\ninit_script\tyes\ninit_script_reads_defaults\tyes\nrunning\tdockerd\n".to_owned();
-        let content = self.read("/etc/default/docker").unwrap_or_default();
-        for line in content.lines().filter(|line| line.starts_with("DOCKER_OPTS=")) {
-            lines.push_str(&format!("docker_opts\t{line}\n"));
+    /// The running engine.
+    fn engine_process(&self) -> Process {
+        let words = std::iter::once("dockerd".to_owned()).chain(self.engine_options.iter().cloned());
+        Process {
+            pid: 1000,
+            words: words.collect(),
         }
-        for word in &self.engine_options {
-            lines.push_str(&format!("running\t{word}\n"));
-        }
-        lines
     }
 
-    fn look_at(&self, path: &str) -> Vec<u8> {
-        match self.entries.get(path) {
-            None => b"absent\n".to_vec(),
-            Some(Entry::Directory) => b"41ed 0 root root\n-\n".to_vec(),
-            Some(Entry::File { content, mode }) => {
-                let raw_mode = 0o100_000 | mode;
-                let size = content.len();
-                let mut answer = format!("{raw_mode:x} {size} root root\n{}\n", sha256(content)).into_bytes();
-                answer.extend(content);
-                answer
+    fn look_at(&self, look: &LookAt) -> Option<Seen> {
+        let entry = self.entries.get(&look.path)?;
+        let directory = Seen {
+            kind: SeenKind::Directory,
+            size: 0,
+            mode: 0o755,
+            modified_ns: 0,
+            owner: "root".to_owned(),
+            group: "root".to_owned(),
+            may_read: true,
+            may_write: true,
+            sha256: None,
+            content: Vec::new(),
+            names: Vec::new(),
+            target: None,
+        };
+        Some(match entry {
+            Entry::Directory => Seen {
+                names: if look.names { self.names(&look.path) } else { Vec::new() },
+                ..directory
+            },
+            Entry::File { content, mode } => Seen {
+                kind: SeenKind::File,
+                size: content.len() as u64,
+                mode: *mode,
+                sha256: look.hash.then(|| sha256(content)),
+                content: beginning(content, look.content),
+                ..directory
+            },
+        })
+    }
+
+    /// The names in the directory at `path`.
+    fn names(&self, path: &str) -> Vec<Vec<u8>> {
+        let inside = self
+            .entries
+            .keys()
+            .filter(|entry| *entry != "/" && parent(entry) == path);
+        let names = inside.filter_map(|entry| entry.rsplit_once('/'));
+        names.map(|(_, name)| name.as_bytes().to_vec()).collect()
+    }
+
+    fn content(&self, path: &str, limit: u64) -> Option<Content> {
+        match self.entries.get(path)? {
+            Entry::Directory => panic!("{path} is a directory, and an agent reads files only"),
+            Entry::File { content, .. } => {
+                let bytes = beginning(content, limit);
+                let is_cut = bytes.len() < content.len();
+                Some(Content { bytes, is_cut })
             }
         }
-    }
-
-    fn topmost_missing(&self, path: &str) -> String {
-        if self.has(path) {
-            return String::new();
-        }
-        let mut topmost = path;
-        while !self.has(parent(topmost)) {
-            topmost = parent(topmost);
-        }
-        topmost.to_owned()
     }
 
     fn remove_empty(&mut self, topmost: &str, deepest: &str) {

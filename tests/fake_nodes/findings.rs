@@ -246,7 +246,7 @@ async fn an_engine_that_is_down_is_one_finding() {
     stage
         .machine("node-0")
         .fake
-        .lead("engine", stage.directory.path().join("nobody-listens.sock"));
+        .lead_engine(stage.directory.path().join("nobody-listens.sock"));
     let looks_at: &[Look] = &[("containers", 0, &[]), ("labels", 0, &[]), ("more", 0, &["containers"])];
     let lab = verifying(looks_at, |id| match id {
         "labels" => CheckKind::Engine {

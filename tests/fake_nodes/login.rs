@@ -5,10 +5,9 @@ use super::stage::{Ran, Stage};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use labctl::domain::{Action, CheckKind, Hole, Outcome, Part, Plan, Text, Undo, UndoText};
-use labctl::node::ExecRequest;
 use labctl::node::fake::{FakeAnswer, FakeCall};
+use labctl_agent::Exec;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use secrecy::ExposeSecret;
 
 /// Has what encodings change.
 const PASSWORD: &str = "p\"a/s&s w+ö\\rd9";
@@ -52,11 +51,11 @@ fn stage() -> Stage {
     stage
 }
 
-fn execs(stage: &Stage) -> Vec<ExecRequest> {
+fn execs(stage: &Stage) -> Vec<Exec> {
     let calls = stage.machine("node-0").fake.calls().into_iter();
     calls
         .filter_map(|call| match call {
-            FakeCall::Exec(request) => Some(request),
+            FakeCall::Exec(exec) => Some(exec),
             _ => None,
         })
         .collect()
@@ -132,25 +131,32 @@ async fn the_client_gets_a_directory_of_its_own_and_the_password_on_standard_inp
     plan.steps[0].environment.insert("DOCKER_HOST".to_owned(), host);
     assert_eq!(stage.run(&plan).await.outcome("login@node-0"), Outcome::Passed);
     let execs = execs(&stage);
-    let lines: Vec<String> = execs
-        .iter()
-        .map(|request| labctl::node::fake::command_text(&request.command))
-        .collect();
+    let line = |exec: &Exec| FakeCall::Exec(exec.clone()).line();
+    let lines: Vec<String> = execs.iter().map(line).collect();
     let at = lines.iter().position(|line| line.contains("docker login")).unwrap();
-    assert_eq!(lines[at], "docker login --username me --password-stdin 10.0.0.10:5000");
+    assert_eq!(
+        lines[at],
+        "exec docker login --username me --password-stdin 10.0.0.10:5000"
+    );
     assert!(lines[at - 1].contains("mkdir -p -m 0700") && lines[at - 1].ends_with(CONFIG));
-    assert!(!execs[at].as_root && !execs[at - 1].as_root);
+    assert!(
+        [&execs[at], &execs[at - 1]]
+            .iter()
+            .all(|exec| exec.user == "ubuntu" && exec.uid == 1000)
+    );
+    let of_login = ["HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG"];
     let environment: Vec<(&str, &str)> = execs[at]
         .environment
         .iter()
-        .map(|(name, value)| (name.as_str(), value.expose_secret()))
+        .map(|(name, value)| (name.as_str(), std::str::from_utf8(&value.0).unwrap()))
+        .filter(|(name, _)| !of_login.contains(name))
         .collect();
     assert_eq!(
         environment,
         [("DOCKER_HOST", "tcp://10.0.0.10:3375"), ("DOCKER_CONFIG", CONFIG)]
     );
-    assert_eq!(execs[at].stdin.as_ref().unwrap().expose_secret(), PASSWORD);
-    let given: Vec<usize> = (0..execs.len()).filter(|at| execs[*at].stdin.is_some()).collect();
+    assert_eq!(execs[at].stdin, PASSWORD.into());
+    let given: Vec<usize> = (0..execs.len()).filter(|at| !execs[*at].stdin.0.is_empty()).collect();
     assert_eq!(given, [at], "nothing else is told the password");
 }
 
@@ -184,5 +190,5 @@ async fn a_directory_of_somebody_elses_is_no_place_for_a_login() {
     assert!(
         matches!(ran.outcome("login@node-0"), Outcome::CouldNotStart { reason, .. } if reason.contains("labctl did not make it"))
     );
-    assert!(execs(&stage).iter().all(|request| request.stdin.is_none()));
+    assert!(execs(&stage).iter().all(|exec| exec.stdin.0.is_empty()));
 }

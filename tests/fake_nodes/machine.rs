@@ -3,21 +3,59 @@
 use super::disk::Disk;
 use super::engine_server::EngineServer;
 use async_trait::async_trait;
-use labctl::domain::{InstanceId, NodeName};
+use labctl::domain::NodeName;
 use labctl::node::fake::{FakeNode, shared};
-use labctl::node::{
-    Ending, ExecRequest, FileWrite, Look, Looked, NodeError, NodeErrorKind, OutputSink, Transport, Tunnel,
-};
+use labctl::node::{Dialler, Ending, Hello, NodeError, NodeErrorKind, Opened, OutputSink, Request, Transport};
+use labctl_agent::{Answer, Dial, Exec};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
 pub struct Machine {
     pub fake: Arc<FakeNode>,
     pub engine: EngineServer,
     disk: Arc<Mutex<Disk>>,
+    way: Arc<Way>,
+}
+
+/// The way to a machine.
+struct Way {
+    node: NodeName,
     lost: AtomicBool,
+}
+
+impl Way {
+    fn check(&self) -> Result<(), NodeError> {
+        if self.lost.load(Ordering::Relaxed) {
+            return Err(self.error(NodeErrorKind::Unreachable, "no route to host"));
+        }
+        Ok(())
+    }
+
+    fn error(&self, kind: NodeErrorKind, message: &str) -> NodeError {
+        NodeError {
+            node: self.node.clone(),
+            kind,
+            message: message.to_owned(),
+            hint: None,
+        }
+    }
+}
+
+/// What opens ways to places on a machine, while there is a way to it.
+struct MachineDialler {
+    way: Arc<Way>,
+    fake: Arc<dyn Dialler>,
+}
+
+#[async_trait]
+impl Dialler for MachineDialler {
+    async fn dial(&self, dial: Dial, as_root: bool) -> Result<UnixStream, NodeError> {
+        self.way.check()?;
+        self.fake.dial(dial, as_root).await
+    }
 }
 
 impl Machine {
@@ -27,14 +65,20 @@ impl Machine {
         let engine = EngineServer::start(&socket);
         let disk = Arc::new(Mutex::new(Disk::new()));
         let fake = shared(name);
-        fake.lead("engine", socket);
+        fake.lead_engine(socket);
         let answering = Arc::clone(&disk);
         fake.answer_with(move |text| answering.lock().unwrap().answer(text));
+        let serving = Arc::clone(&disk);
+        fake.serve(move |request| serving.lock().unwrap().serve(request));
+        let way = Arc::new(Way {
+            node: fake.node().clone(),
+            lost: AtomicBool::new(false),
+        });
         Arc::new(Self {
             fake,
             engine,
             disk,
-            lost: AtomicBool::new(false),
+            way,
         })
     }
 
@@ -50,28 +94,16 @@ impl Machine {
 
     /// Cuts the way to it, or opens it again.
     pub fn lose(&self, lost: bool) {
-        self.lost.store(lost, Ordering::Relaxed);
-    }
-
-    fn way(&self) -> Result<(), NodeError> {
-        if self.lost.load(Ordering::Relaxed) {
-            return Err(self.error(NodeErrorKind::Unreachable, "no route to host"));
-        }
-        Ok(())
+        self.way.lost.store(lost, Ordering::Relaxed);
     }
 
     pub fn error(&self, kind: NodeErrorKind, message: &str) -> NodeError {
-        NodeError {
-            node: self.fake.node().clone(),
-            kind,
-            message: message.to_owned(),
-            hint: None,
-        }
+        self.way.error(kind, message)
     }
 
     /// Returns the calls that could change something on it, a line each.
     pub fn changes(&self) -> Vec<String> {
-        let looks = ["look ", "engine", "tunnel "];
+        let looks = ["look ", "dial "];
         let mut lines = self.fake.call_lines();
         lines.retain(|line| !looks.iter().any(|look| line.starts_with(look)));
         lines
@@ -84,73 +116,48 @@ impl Transport for Machine {
         self.fake.node()
     }
 
-    fn instance_directory(&self, instance: &InstanceId) -> String {
-        self.fake.instance_directory(instance)
+    fn hello(&self) -> &Hello {
+        self.fake.hello()
     }
 
-    async fn open_instance(&self, instance: &InstanceId) -> Result<(), NodeError> {
-        self.way()?;
-        self.disk(|disk| disk.make_directory(&self.fake.instance_directory(instance)));
-        self.fake.open_instance(instance).await
+    fn node_directory(&self) -> &str {
+        self.fake.node_directory()
     }
 
-    async fn exec(
+    fn opened(&self) -> &Opened {
+        self.fake.opened()
+    }
+
+    async fn ask(&self, as_root: bool, request: Request) -> Result<Answer, NodeError> {
+        self.way.check()?;
+        let answer = self.fake.ask(as_root, request.clone()).await?;
+        match request {
+            Request::OpenInstance { directory, name } => {
+                self.disk(|disk| disk.make_directory(&format!("{directory}/{name}")));
+            }
+            // The parent goes as well where nothing else is in it.
+            Request::CloseInstance { directory, .. } => self.disk(|disk| disk.remove(&directory)),
+            Request::Write(write) => self.disk(|disk| disk.write(&write.path, &write.content.0, write.mode)),
+            _ => {}
+        }
+        Ok(answer)
+    }
+
+    async fn follow(
         &self,
-        request: &ExecRequest,
+        exec: Exec,
         output: &mut dyn OutputSink,
         cancel: &CancellationToken,
     ) -> Result<Ending, NodeError> {
-        self.way()?;
-        self.fake.exec(request, output, cancel).await
+        self.way.check()?;
+        self.fake.follow(exec, output, cancel).await
     }
 
-    async fn forget_output(&self, exec: &str) -> Result<(), NodeError> {
-        self.way()?;
-        self.fake.forget_output(exec).await
-    }
-
-    async fn printed_ids(&self, exec: &str) -> Result<Vec<String>, NodeError> {
-        self.way()?;
-        self.fake.printed_ids(exec).await
-    }
-
-    async fn stop_execs(&self) -> Result<(), NodeError> {
-        self.way()?;
-        self.fake.stop_execs().await
-    }
-
-    async fn look(&self, look: &Look) -> Result<Looked, NodeError> {
-        self.way()?;
-        self.fake.look(look).await
-    }
-
-    async fn write_file(&self, write: &FileWrite) -> Result<(), NodeError> {
-        self.way()?;
-        self.fake.write_file(write).await?;
-        self.disk(|disk| disk.write(&write.path, &write.content, write.mode));
-        Ok(())
-    }
-
-    async fn keep(&self, name: &str, content: &[u8]) -> Result<(), NodeError> {
-        self.way()?;
-        self.fake.keep(name, content).await
-    }
-
-    async fn engine(&self) -> Result<Tunnel, NodeError> {
-        self.way()?;
-        self.fake.engine().await
-    }
-
-    async fn tunnel(&self, host: &str, port: u16) -> Result<Tunnel, NodeError> {
-        self.way()?;
-        self.fake.tunnel(host, port).await
-    }
-
-    async fn close_instance(&self, instance: &InstanceId) -> Result<(), NodeError> {
-        self.way()?;
-        // The parent goes as well where nothing else is in it.
-        self.disk(|disk| disk.remove("/var/lib/labctl"));
-        self.fake.close_instance(instance).await
+    fn dialler(&self) -> Arc<dyn Dialler> {
+        Arc::new(MachineDialler {
+            way: Arc::clone(&self.way),
+            fake: self.fake.dialler(),
+        })
     }
 
     async fn close(&self) {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -192,6 +193,7 @@ impl Stage {
             report: self.report.clone(),
             // A run that lost its journal cancels what it was given; the next one must not find it cancelled.
             stop: self.stop.child_token(),
+            began: Instant::now(),
         }
     }
 }

@@ -1,4 +1,3 @@
-//! The way to a node: the ssh transport against a real sshd on loopback, and the supervisor on this machine's own shell.
+//! The way to a node: the ssh transport, and the agent at its end, against a real sshd on loopback.
 
-mod supervisor;
 mod transport;

@@ -1,44 +1,43 @@
 //! What a fake node remembers.
 
-use crate::domain::InstanceId;
-use crate::node::{Command, ExecRequest, FileWrite, Look};
+use crate::node::Place;
+use labctl_agent::{Exec, Look, Run, Write};
 
 /// What was asked of a fake node.
 #[derive(Debug, Clone)]
 pub enum FakeCall {
-    /// `open_instance`.
-    OpenInstance(InstanceId),
-    /// `exec`.
-    Exec(ExecRequest),
-    /// `forget_output`.
+    /// To open the instance of this name.
+    OpenInstance(String),
+    /// To run or follow a recorded command.
+    Exec(Exec),
+    /// To remove the output of this record.
     ForgetOutput(String),
-    /// `printed_ids`.
+    /// For the ids in the output of this record.
     PrintedIds(String),
-    /// `stop_execs`.
+    /// To end what still runs.
     StopExecs,
-    /// `look`.
+    /// To run a command that leaves no record, as root or not.
+    Run(Run, bool),
+    /// To look at a path.
     Look(Look),
-    /// `write_file`.
-    WriteFile(FileWrite),
-    /// `keep`.
+    /// To read a file.
+    Read(String),
+    /// To write a file.
+    Write(Write),
+    /// To keep a file of the instance.
     Keep {
         /// The name.
         name: String,
         /// The content.
         content: Vec<u8>,
     },
-    /// `engine`.
-    Engine,
-    /// `tunnel`.
-    Tunnel {
-        /// The host.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// `close_instance`.
-    CloseInstance(InstanceId),
-    /// `close`.
+    /// For something else that changes nothing, such as processes.
+    Other(String),
+    /// To open a way.
+    Dial(Place),
+    /// To remove the instance of this name.
+    CloseInstance(String),
+    /// To end the connection.
     Close,
 }
 
@@ -46,26 +45,29 @@ impl FakeCall {
     /// Returns the call as one line, such as `exec docker ps`.
     pub fn line(&self) -> String {
         match self {
-            Self::OpenInstance(instance) => format!("open {instance}"),
-            Self::Exec(request) => format!("exec {}", command_text(&request.command)),
+            Self::OpenInstance(name) => format!("open {name}"),
+            Self::Exec(exec) => format!("exec {}", text_of(&exec.words)),
             Self::ForgetOutput(exec) => format!("forget {exec}"),
             Self::PrintedIds(exec) => format!("ids {exec}"),
             Self::StopExecs => "stop".to_owned(),
-            Self::Look(look) => format!("look {}", command_text(&look.command)),
-            Self::WriteFile(write) => format!("write {}", write.path),
+            Self::Run(run, _) => format!("look {}", text_of(&run.words)),
+            Self::Look(look) => format!("look at {}", look.path),
+            Self::Read(path) => format!("look into {path}"),
+            Self::Write(write) => format!("write {}", write.path),
             Self::Keep { name, .. } => format!("keep {name}"),
-            Self::Engine => "engine".to_owned(),
-            Self::Tunnel { host, port } => format!("tunnel {host}:{port}"),
-            Self::CloseInstance(instance) => format!("close-instance {instance}"),
+            Self::Other(what) => format!("look for {what}"),
+            Self::Dial(Place::Socket(path)) => format!("dial {path}"),
+            Self::Dial(Place::Port(host, port)) => format!("dial {host}:{port}"),
+            Self::CloseInstance(name) => format!("close-instance {name}"),
             Self::Close => "close".to_owned(),
         }
     }
 }
 
-/// Returns a command as text: the words joined by spaces, or the shell's text.
-pub fn command_text(command: &Command) -> String {
-    match command {
-        Command::Argv(words) => words.join(" "),
-        Command::Shell(text) => text.clone(),
+/// Returns the words that an agent is told as text: joined by spaces, or the shell's text.
+pub(super) fn text_of(words: &[String]) -> String {
+    match words {
+        [shell, option, text] if shell == "/bin/sh" && option == "-c" => text.clone(),
+        words => words.join(" "),
     }
 }

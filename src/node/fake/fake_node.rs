@@ -1,24 +1,28 @@
 //! The fake node itself.
 
-use super::{FakeAnswer, FakeCall, command_text};
-use crate::domain::{InstanceId, NodeName};
-use crate::node::{
-    Command, Ending, ExecRequest, FileWrite, Look, Looked, NodeError, NodeErrorKind, OutputSink, Stream, Transport,
-    Tunnel,
-};
+use super::call::text_of;
+use super::{FakeAnswer, FakeCall};
+use crate::domain::NodeName;
+use crate::node::order::ending as as_labctl_says_it;
+use crate::node::{Dialler, Ending, NodeError, NodeErrorKind, Opened, OutputSink, Place, Stream, Transport};
 use async_trait::async_trait;
+use labctl_agent::{Answer, Dial, Ending as Told, Exec, Hello, Ran, Request, Run, VERSION};
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
 type Script = Box<dyn FnMut(&str) -> Option<FakeAnswer> + Send>;
+type Server = Box<dyn FnMut(&Request) -> Option<Answer> + Send>;
 
 /// A node that exists only in memory.
 pub struct FakeNode {
     name: NodeName,
-    state: Mutex<State>,
+    hello: Hello,
+    opened: Opened,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -28,16 +32,31 @@ struct State {
     calls: Vec<FakeCall>,
     records: HashMap<String, FakeAnswer>,
     write_error: Option<NodeError>,
-    sockets: HashMap<String, PathBuf>,
-    opened: bool,
+    sockets: HashMap<Place, PathBuf>,
+    server: Option<Server>,
 }
 
 impl FakeNode {
-    /// Makes a node that answers every command with status 0 and nothing else.
+    /// Makes a node that answers every command with status 0 and nothing else, and on which no file is.
     pub fn new(name: &NodeName) -> Self {
+        let text = str::to_owned;
         Self {
             name: name.clone(),
-            state: Mutex::new(State::default()),
+            hello: Hello {
+                version: VERSION,
+                user: text("ubuntu"),
+                uid: 1000,
+                gid: 1000,
+                groups: vec![1000],
+                home: text("/home/ubuntu"),
+                shell: text("/bin/bash"),
+                path: text("/usr/bin:/bin"),
+                ssh_connection: String::new(),
+                kernel: text("6.1"),
+                machine: text("x86_64"),
+            },
+            opened: Opened::default(),
+            state: Arc::default(),
         }
     }
 
@@ -70,15 +89,26 @@ impl FakeNode {
         self
     }
 
-    /// Lets `engine` (as `"engine"`) and `tunnel` (as `"host:port"`) lead to a local socket; they fail otherwise.
-    pub fn lead(&self, place: &str, socket: impl Into<PathBuf>) -> &Self {
-        self.state().sockets.insert(place.to_owned(), socket.into());
+    /// Lets `place` lead to a local socket; nobody listens at others.
+    pub fn lead(&self, place: Place, socket: impl Into<PathBuf>) -> &Self {
+        self.state().sockets.insert(place, socket.into());
+        self
+    }
+
+    /// Lets the node's own engine lead to a local socket.
+    pub fn lead_engine(&self, socket: impl Into<PathBuf>) -> &Self {
+        self.lead(crate::node::engine::place(), socket)
+    }
+
+    /// Lets `server` answer requests about files and processes; `None` leaves them to the node, on which nothing is.
+    pub fn serve(&self, server: impl FnMut(&Request) -> Option<Answer> + Send + 'static) -> &Self {
+        self.state().server = Some(Box::new(server));
         self
     }
 
     /// Forgets, as a new connection does, which instance was opened.
     pub fn reconnect(&self) {
-        self.state().opened = false;
+        self.opened.forget();
     }
 
     /// Returns all that was asked so far.
@@ -95,7 +125,7 @@ impl FakeNode {
     pub fn content(&self, name: &str) -> Option<Vec<u8>> {
         self.state().calls.iter().rev().find_map(|call| match call {
             FakeCall::Keep { name: kept, content } if kept == name => Some(content.clone()),
-            FakeCall::WriteFile(write) if write.path == name => Some(write.content.clone()),
+            FakeCall::Write(write) if write.path == name => Some(write.content.0.clone()),
             _ => None,
         })
     }
@@ -104,14 +134,13 @@ impl FakeNode {
         self.state().calls.push(call);
     }
 
-    fn find_answer(&self, command: &Command) -> FakeAnswer {
-        let text = command_text(command);
+    fn find_answer(&self, text: &str) -> FakeAnswer {
         let mut state = self.state();
         let queue = state
             .queues
             .iter_mut()
             .rev()
-            .find(|(part, queue)| text.contains(part) && !queue.is_empty());
+            .find(|(part, queue)| text.contains(part.as_str()) && !queue.is_empty());
         let queued = queue.and_then(|(_, queue)| {
             if queue.len() > 1 {
                 queue.pop_front()
@@ -120,7 +149,7 @@ impl FakeNode {
             }
         });
         let mut answer = queued
-            .or_else(|| state.scripts.iter_mut().rev().find_map(|script| script(&text)))
+            .or_else(|| state.scripts.iter_mut().rev().find_map(|script| script(text)))
             .unwrap_or_else(|| FakeAnswer::exited(0));
         if let Err(error) = &mut answer.result {
             error.node = self.name.clone();
@@ -128,27 +157,63 @@ impl FakeNode {
         answer
     }
 
-    fn written(&self, call: FakeCall) -> Result<(), NodeError> {
+    fn written(&self, call: FakeCall) -> Result<Answer, NodeError> {
         self.note(call);
         match self.state().write_error.clone() {
             Some(error) => Err(error),
-            None => Ok(()),
+            None => Ok(Answer::Done),
         }
     }
 
-    fn way(&self, place: &str) -> Result<Tunnel, NodeError> {
-        match self.state().sockets.get(place) {
-            Some(socket) => Ok(Tunnel {
-                socket: socket.clone(),
-                guard: Box::new(()),
-            }),
-            None => Err(NodeError {
-                node: self.name.clone(),
-                kind: NodeErrorKind::NodeFault,
-                message: format!("{}: no way to {place}", self.name),
-                hint: None,
-            }),
-        }
+    /// Has the server of the test answer `request`, else says what a node says on which nothing is.
+    fn served(&self, request: &Request, call: FakeCall, otherwise: Answer) -> Answer {
+        self.note(call);
+        let mut state = self.state();
+        state
+            .server
+            .as_mut()
+            .and_then(|server| server(request))
+            .unwrap_or(otherwise)
+    }
+
+    async fn run(&self, run: &Run) -> Result<Ran, NodeError> {
+        let answer = self.find_answer(&text_of(&run.words));
+        let deadline = Duration::from_millis(run.deadline_ms);
+        let ending = take_time(&answer, deadline, &CancellationToken::new()).await?;
+        let keep = usize::try_from(run.keep).unwrap_or(usize::MAX);
+        let (mut stdout, mut stderr) = (answer.stdout.concat(), answer.stderr);
+        let surplus = stdout.len().saturating_sub(keep) + stderr.len().saturating_sub(keep);
+        stdout.truncate(keep);
+        stderr.truncate(keep);
+        Ok(Ran {
+            ending: told(ending),
+            stdout,
+            stderr,
+            dropped: surplus as u64,
+        })
+    }
+
+    fn ids(&self, exec: &str) -> Vec<String> {
+        let record = self.state().records.get(exec).cloned();
+        let mut ids: Vec<String> = record
+            .iter()
+            .flat_map(|record| ids_in(&[record.stdout.concat(), record.stderr.clone()].concat()))
+            .collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+}
+
+/// Returns how a command ended as an agent says it.
+fn told(ending: Ending) -> Told {
+    match ending {
+        Ending::Exited { code } => Told::Exited(code),
+        Ending::Signalled { signal } => Told::Signalled(signal),
+        Ending::TimedOut { .. } => Told::TimedOut,
+        Ending::Cancelled => Told::Cancelled,
+        Ending::CouldNotStart { reason } => Told::CouldNotStart(reason),
+        Ending::LostConnection { reason } => Told::Lost(reason),
     }
 }
 
@@ -172,128 +237,142 @@ async fn take_time(answer: &FakeAnswer, deadline: Duration, cancel: &Cancellatio
     }
 }
 
+/// What opens ways on a fake node.
+struct FakeDialler {
+    name: NodeName,
+    state: Arc<Mutex<State>>,
+}
+
+#[async_trait]
+impl Dialler for FakeDialler {
+    async fn dial(&self, dial: Dial, _: bool) -> Result<UnixStream, NodeError> {
+        let socket = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.calls.push(FakeCall::Dial(dial.place.clone()));
+            state.sockets.get(&dial.place).cloned()
+        };
+        let refused = |why: &str| NodeError {
+            node: self.name.clone(),
+            kind: NodeErrorKind::Refused,
+            message: format!("{}: {why}", self.name),
+            hint: None,
+        };
+        match socket {
+            Some(socket) => UnixStream::connect(socket)
+                .await
+                .map_err(|error| refused(&error.to_string())),
+            None => Err(refused("connection refused")),
+        }
+    }
+}
+
 #[async_trait]
 impl Transport for FakeNode {
     fn node(&self) -> &NodeName {
         &self.name
     }
 
-    fn instance_directory(&self, instance: &InstanceId) -> String {
-        format!("/var/lib/labctl/{instance}")
+    fn hello(&self) -> &Hello {
+        &self.hello
     }
 
-    async fn open_instance(&self, instance: &InstanceId) -> Result<(), NodeError> {
-        self.note(FakeCall::OpenInstance(instance.clone()));
-        self.state().opened = true;
-        Ok(())
+    fn node_directory(&self) -> &str {
+        "/var/lib/labctl"
     }
 
-    /// Answers as told; an id that is known gets the answer that it got before.
-    async fn exec(
+    fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    async fn ask(&self, as_root: bool, request: Request) -> Result<Answer, NodeError> {
+        match &request {
+            Request::Run(run) => {
+                self.note(FakeCall::Run(run.clone(), as_root));
+                self.run(run).await.map(Answer::Ran)
+            }
+            Request::Look(look) => Ok(self.served(&request, FakeCall::Look(look.clone()), Answer::Seen(None))),
+            Request::Read { path, .. } => {
+                Ok(self.served(&request, FakeCall::Read(path.clone()), Answer::Content(None)))
+            }
+            Request::FreeSpace { path } => {
+                let call = FakeCall::Other(format!("room in {path}"));
+                Ok(self.served(&request, call, Answer::FreeSpace(1 << 30)))
+            }
+            Request::Processes { name } => {
+                let call = FakeCall::Other(format!("processes of {name}"));
+                Ok(self.served(&request, call, Answer::Processes(Vec::new())))
+            }
+            Request::Write(write) => self.written(FakeCall::Write(write.clone())),
+            Request::Keep { name, content, .. } => self.written(FakeCall::Keep {
+                name: name.clone(),
+                content: content.0.clone(),
+            }),
+            Request::OpenInstance { name, .. } => {
+                self.note(FakeCall::OpenInstance(name.clone()));
+                Ok(Answer::Done)
+            }
+            Request::CloseInstance { name, .. } => {
+                self.note(FakeCall::CloseInstance(name.clone()));
+                Ok(Answer::Done)
+            }
+            Request::StopExecs { .. } => {
+                self.note(FakeCall::StopExecs);
+                Ok(Answer::Done)
+            }
+            Request::ForgetOutput { exec, .. } => {
+                self.note(FakeCall::ForgetOutput(exec.clone()));
+                if let Some(record) = self.state().records.get_mut(exec) {
+                    record.stdout.clear();
+                    record.stderr.clear();
+                }
+                Ok(Answer::Done)
+            }
+            Request::PrintedIds { exec, .. } => {
+                self.note(FakeCall::PrintedIds(exec.clone()));
+                Ok(Answer::Ids(self.ids(exec)))
+            }
+            Request::Dial(_) | Request::Exec(_) | Request::Attach(_) => Err(NodeError {
+                node: self.name.clone(),
+                kind: NodeErrorKind::NodeFault,
+                message: format!("{}: that is followed or dialled, not asked", self.name),
+                hint: None,
+            }),
+        }
+    }
+
+    /// Answers as told; a record that is known gets the answer that it got before.
+    async fn follow(
         &self,
-        request: &ExecRequest,
+        exec: Exec,
         output: &mut dyn OutputSink,
         cancel: &CancellationToken,
     ) -> Result<Ending, NodeError> {
-        self.note(FakeCall::Exec(request.clone()));
-        let known = self.state().records.get(&request.id.0).cloned();
-        let answer = known.unwrap_or_else(|| self.find_answer(&request.command));
+        self.note(FakeCall::Exec(exec.clone()));
+        let id = exec.record.exec;
+        let known = self.state().records.get(&id).cloned();
+        let answer = known.unwrap_or_else(|| self.find_answer(&text_of(&exec.words)));
         for chunk in &answer.stdout {
             output.chunk(Stream::Stdout, chunk);
         }
         if !answer.stderr.is_empty() {
             output.chunk(Stream::Stderr, &answer.stderr);
         }
-        let result = take_time(&answer, request.deadline, cancel).await;
-        if let Ok(ending) = &result {
-            let record = FakeAnswer {
-                result: Ok(ending.clone()),
-                takes: Duration::ZERO,
-                ..answer
-            };
-            self.state().records.insert(request.id.0.clone(), record);
-        }
-        result
+        let deadline = Duration::from_millis(exec.deadline_ms);
+        let ending = take_time(&answer, deadline, cancel).await?;
+        let record = FakeAnswer {
+            result: Ok(ending.clone()),
+            takes: Duration::ZERO,
+            ..answer
+        };
+        self.state().records.insert(id, record);
+        Ok(as_labctl_says_it(told(ending), deadline))
     }
 
-    async fn forget_output(&self, exec: &str) -> Result<(), NodeError> {
-        self.note(FakeCall::ForgetOutput(exec.to_owned()));
-        if let Some(record) = self.state().records.get_mut(exec) {
-            record.stdout.clear();
-            record.stderr.clear();
-        }
-        Ok(())
-    }
-
-    async fn printed_ids(&self, exec: &str) -> Result<Vec<String>, NodeError> {
-        self.note(FakeCall::PrintedIds(exec.to_owned()));
-        if !self.state().opened {
-            return Err(NodeError {
-                node: self.name.clone(),
-                kind: NodeErrorKind::NodeFault,
-                message: "no instance was opened on it".to_owned(),
-                hint: None,
-            });
-        }
-        let record = self.state().records.get(exec).cloned();
-        let mut ids: Vec<String> = record
-            .iter()
-            .flat_map(|record| ids_in(&[record.stdout.concat(), record.stderr.clone()].concat()))
-            .collect();
-        ids.sort();
-        ids.dedup();
-        Ok(ids)
-    }
-
-    async fn stop_execs(&self) -> Result<(), NodeError> {
-        self.note(FakeCall::StopExecs);
-        Ok(())
-    }
-
-    async fn look(&self, look: &Look) -> Result<Looked, NodeError> {
-        self.note(FakeCall::Look(look.clone()));
-        let answer = self.find_answer(&look.command);
-        let ending = take_time(&answer, look.deadline, &CancellationToken::new()).await?;
-        let (mut stdout, mut stderr) = (answer.stdout.concat(), answer.stderr);
-        let surplus = stdout.len().saturating_sub(look.keep) + stderr.len().saturating_sub(look.keep);
-        stdout.truncate(look.keep);
-        stderr.truncate(look.keep);
-        Ok(Looked {
-            ending,
-            stdout,
-            stderr,
-            dropped: surplus as u64,
+    fn dialler(&self) -> Arc<dyn Dialler> {
+        Arc::new(FakeDialler {
+            name: self.name.clone(),
+            state: Arc::clone(&self.state),
         })
-    }
-
-    async fn write_file(&self, write: &FileWrite) -> Result<(), NodeError> {
-        self.written(FakeCall::WriteFile(write.clone()))
-    }
-
-    async fn keep(&self, name: &str, content: &[u8]) -> Result<(), NodeError> {
-        self.written(FakeCall::Keep {
-            name: name.to_owned(),
-            content: content.to_vec(),
-        })
-    }
-
-    async fn engine(&self) -> Result<Tunnel, NodeError> {
-        self.note(FakeCall::Engine);
-        self.way("engine")
-    }
-
-    async fn tunnel(&self, host: &str, port: u16) -> Result<Tunnel, NodeError> {
-        let host = host.to_owned();
-        self.note(FakeCall::Tunnel {
-            host: host.clone(),
-            port,
-        });
-        self.way(&format!("{host}:{port}"))
-    }
-
-    async fn close_instance(&self, instance: &InstanceId) -> Result<(), NodeError> {
-        self.note(FakeCall::CloseInstance(instance.clone()));
-        Ok(())
     }
 
     async fn close(&self) {
@@ -311,7 +390,8 @@ pub fn shared(name: &str) -> Arc<FakeNode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::ExecId;
+    use crate::domain::{Command, InstanceId};
+    use crate::node::{ExecId, ExecRequest};
 
     struct Nowhere;
 
@@ -329,12 +409,19 @@ mod tests {
             stdin: None,
             as_root: false,
             deadline: Duration::from_secs(60),
+            is_whole: false,
         }
+    }
+
+    async fn opened() -> Arc<FakeNode> {
+        let node = shared("node-0");
+        node.open_instance(&InstanceId::new("test").unwrap()).await.unwrap();
+        node
     }
 
     #[tokio::test]
     async fn it_answers_as_told_and_remembers() {
-        let node = shared("node-0");
+        let node = opened().await;
         node.answer("false", FakeAnswer::exited(1));
         node.answer_in_turn("flaky", [FakeAnswer::exited(1), FakeAnswer::exited(0)]);
         let run = async |id: &str, text: &str| {
@@ -350,13 +437,13 @@ mod tests {
             "a known id is not run again"
         );
         assert_eq!(run("d", "flaky").await, Ending::Exited { code: 0 });
-        assert_eq!(node.call_lines()[..2], ["exec false", "exec true"]);
+        assert_eq!(node.call_lines()[1..3], ["exec false", "exec true"]);
     }
 
     #[tokio::test]
     async fn it_obeys_deadlines_and_cancelling() {
         tokio::time::pause();
-        let node = shared("node-0");
+        let node = opened().await;
         node.answer("slow", FakeAnswer::exited(0).takes(Duration::from_secs(61)));
         let cancel = CancellationToken::new();
         let ending = node.exec(&request("a", "slow"), &mut Nowhere, &cancel).await.unwrap();

@@ -7,5 +7,5 @@ mod call;
 mod fake_node;
 
 pub use answer::FakeAnswer;
-pub use call::{FakeCall, command_text};
+pub use call::FakeCall;
 pub use fake_node::{FakeNode, shared};

@@ -1,20 +1,18 @@
-//! Nodes reached by ssh: one multiplexed connection each, opened by the system's own `ssh`, so that whatever works on
-//! the command line works here.
+//! Nodes reached by ssh: one connection each, opened by the system's own `ssh`, so that whatever works on the command line works
+//! here, and one session through it, in which labctl's agent runs.
 //!
-//! Responsible for everything that can go wrong on the way to a node. What runs there is the supervisor's business.
+//! Responsible for everything that can go wrong on the way to a node. What is done there is the agent's business.
 
-mod channel;
-mod engine;
-mod exec;
+mod boot;
+mod dial;
 mod failure;
-mod files;
-mod forward;
+mod follow;
 mod host_key;
 mod launch;
 mod link;
-mod look;
 mod options;
-mod records;
+mod program;
+mod session;
 mod ssh_node;
 
 pub use options::{ControlDirectory, SshOptions};

@@ -1,40 +1,48 @@
 //! A node reached by ssh, as [`Transport`] wants it.
 
-use super::engine::{self, EngineWay};
-use super::exec::Execs;
-use super::files;
-use super::forward::{self, Place};
 use super::launch::Target;
 use super::link::Link;
-use super::look::{self, Root, Script, root_prefix};
 use super::options::{SshOptions, is_short};
-use super::records;
-use crate::domain::{InstanceId, Node, NodeName};
-use crate::node::supervisor::Account;
-use crate::node::{
-    Command, Ending, ExecRequest, FileWrite, Look, Looked, NodeError, NodeErrorKind, OutputSink, Transport, Tunnel,
-};
+use super::session::{AgentSession, Pending};
+use super::{dial, follow};
+use crate::domain::{Node, NodeName};
+use crate::node::{Dialler, Ending, NodeError, NodeErrorKind, Opened, OutputSink, Transport};
 use async_trait::async_trait;
-use std::sync::{Arc, Mutex, PoisonError};
+use labctl_agent::{Answer, Dial, Exec, Fault, FaultKind, Hello, Request, ToLabctl};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::OnceCell;
+use tokio::net::UnixStream;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
+
+/// How long an answer may take on its way, and a look between TERM and KILL, beyond the deadline that the node holds.
+const SLACK: Duration = Duration::from_secs(17);
+
+/// How long the agent may take over what has no deadline of its own: files, records, ending what still runs.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A node reached by ssh.
 #[derive(Debug)]
 pub struct SshNode {
-    name: NodeName,
-    link: Arc<Link>,
-    account: Account,
-    root: Root,
+    reach: Arc<Reach>,
+    hello: Hello,
     node_directory: String,
-    instance: Mutex<Option<InstanceId>>,
-    engine_way: Mutex<Option<EngineWay>>,
-    ports_checked: OnceCell<()>,
+    opened: Opened,
+}
+
+/// What asks and dials. It is shared with whatever uses the ways that were dialled.
+#[derive(Debug)]
+pub(super) struct Reach {
+    pub(super) link: Link,
+    is_root: bool,
 }
 
 impl SshNode {
-    /// Connects to `node`. One connection carries everything; it is opened anew whenever it is lost.
+    /// Connects to `node`, and starts the agent there. One connection carries everything; it is opened anew whenever it is lost.
+    ///
+    /// # Errors
+    ///
+    /// Where the node cannot be reached, or does not take the agent.
     pub async fn connect(node: &Node, options: &SshOptions) -> Result<Self, NodeError> {
         let target = Target::new(node)?;
         if !is_short(&options.control_directory) {
@@ -42,154 +50,167 @@ impl SshNode {
             let message = format!("the path {place} is too long for the sockets of ssh");
             return Err(target.error(NodeErrorKind::Unreachable, message, None));
         }
-        let link = Link::connect(target, options).await?;
-        let account = account(&link).await?;
-        let root = match (account.uid, node.login.sudo) {
-            (0, _) => Root::Already,
-            (_, true) => Root::Sudo,
-            (_, false) => Root::Never,
+        let link = Link::connect(target, node.login.sudo, options).await?;
+        let hello = match link.agent().await {
+            (_, Some(agent)) => agent.hello.clone(),
+            (_, None) => return Err(link.unreachable("the connection was lost")),
         };
         Ok(Self {
-            name: node.name.clone(),
-            link: Arc::new(link),
-            account,
-            root,
+            reach: Arc::new(Reach {
+                link,
+                is_root: hello.uid == 0,
+            }),
+            hello,
             node_directory: options.node_directory.trim_end_matches('/').to_owned(),
-            instance: Mutex::new(None),
-            engine_way: Mutex::new(None),
-            ports_checked: OnceCell::new(),
+            opened: Opened::default(),
         })
     }
+}
 
-    /// Returns whom labctl is logged in as.
-    pub fn account(&self) -> &Account {
-        &self.account
+impl Reach {
+    /// Fails where root is needed and the inventory says that it is not to be had.
+    pub(super) fn check_root(&self, as_root: bool) -> Result<(), NodeError> {
+        if !as_root || self.is_root || self.link.sudo {
+            return Ok(());
+        }
+        let target = &self.link.target;
+        let message = format!("{}: root is needed, and the inventory says `sudo = false`", target.name);
+        Err(target.error(NodeErrorKind::NoRoot, message, None))
     }
 
-    fn directory(&self) -> Result<String, NodeError> {
-        let instance = self.instance.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match instance {
-            Some(instance) => Ok(format!("{}/{instance}", self.node_directory)),
-            None => Err(self.link.fault("no instance was opened on it")),
+    /// Returns the number of the connection and the agent at its end; opens a new connection where there is none.
+    pub(super) async fn agent(&self, deadline: Instant) -> Result<(u64, Arc<AgentSession>), NodeError> {
+        let (generation, agent) = self.link.agent().await;
+        if let Some(agent) = agent {
+            return Ok((generation, agent));
+        }
+        self.link.renew(generation, deadline).await?;
+        match self.link.agent().await {
+            (generation, Some(agent)) => Ok((generation, agent)),
+            (_, None) => Err(self.link.unreachable("the connection was lost")),
+        }
+    }
+
+    /// Asks once, and once more over a new connection where the first one is lost. `talk` reads what is said of it.
+    pub(super) async fn talk<T>(
+        &self,
+        as_root: bool,
+        request: &Request,
+        patience: Duration,
+        mut talk: impl AsyncFnMut(Pending) -> Talked<T>,
+    ) -> Result<T, NodeError> {
+        self.check_root(as_root)?;
+        let mut tried = false;
+        loop {
+            let (generation, agent) = self.agent(Instant::now() + self.link.patience).await?;
+            let limit = Instant::now() + patience;
+            let reason = match agent.request(as_root, request.clone()) {
+                Ok(pending) => match timeout_at(limit, talk(pending)).await {
+                    Ok(Talked::Came(came)) => return Ok(came),
+                    Ok(Talked::Fault(fault)) => return Err(self.failed(fault)),
+                    Ok(Talked::Lost(reason)) => reason,
+                    Err(_) => return Err(self.link.unreachable("no answer within the deadline")),
+                },
+                Err(reason) => reason,
+            };
+            if tried {
+                let reason = self.link.words_of(generation, reason).await;
+                return Err(self.link.unreachable(&reason));
+            }
+            tried = true;
+            self.link.renew(generation, Instant::now() + self.link.patience).await?;
+        }
+    }
+
+    /// Makes the error for what the agent says did not work.
+    pub(super) fn failed(&self, fault: Fault) -> NodeError {
+        let target = &self.link.target;
+        let said = crate::node::printable::printable_line(fault.message.as_bytes());
+        match fault.kind {
+            FaultKind::NoRoot => {
+                let place = target.place();
+                let message = format!("{} ({place}): sudo without a password is refused: {said}", target.name);
+                let who = target.user_text();
+                let hint = format!("allow {who} to use sudo without a password, or log in as root");
+                target.error(NodeErrorKind::NoRoot, message, Some(hint))
+            }
+            FaultKind::Refused => target.error(NodeErrorKind::Refused, format!("{}: {said}", target.name), None),
+            FaultKind::NoRecord | FaultKind::Failed => self.link.fault(&said),
         }
     }
 }
 
-/// Asks who we are on the node; the first command, which also makes later forwards quick.
-async fn account(link: &Link) -> Result<Account, NodeError> {
-    let text = "id -u; id -g; id -un; printf '%s\\n' \"$HOME\" \"${SHELL:-/bin/sh}\" \"$PATH\"";
-    let command = Command::Shell(text.to_owned());
-    let script = Script {
-        command: &command,
-        payload: b"",
-        as_root: false,
-        deadline: Duration::from_secs(20),
-        keep: 64 << 10,
-    };
-    let looked = look::run(link, Root::Never, &script).await?;
-    let text = String::from_utf8_lossy(&looked.stdout).into_owned();
-    let lines: Vec<&str> = text.lines().collect();
-    let account = match lines.as_slice() {
-        [uid, gid, user, home, shell, path] => uid.parse().ok().zip(gid.parse().ok()).map(|(uid, gid)| Account {
-            user: (*user).to_owned(),
-            uid,
-            gid,
-            home: (*home).to_owned(),
-            shell: (*shell).to_owned(),
-            path: (*path).to_owned(),
-        }),
-        _ => None,
-    };
-    account.ok_or_else(|| link.fault("it does not say who we are there; is its login shell a POSIX system's?"))
+/// What came of listening to what is said of one request.
+pub(super) enum Talked<T> {
+    /// What was wanted.
+    Came(T),
+    /// The agent says that it did not work.
+    Fault(Fault),
+    /// The conversation has ended, and why.
+    Lost(String),
+}
+
+/// Returns how long the answer to `request` may take.
+fn patience(request: &Request) -> Duration {
+    match request {
+        Request::Run(run) => Duration::from_millis(run.deadline_ms).saturating_add(SLACK),
+        _ => PATIENCE,
+    }
+}
+
+#[async_trait]
+impl Dialler for Reach {
+    async fn dial(&self, dial: Dial, as_root: bool) -> Result<UnixStream, NodeError> {
+        dial::dial(self, dial, as_root).await
+    }
 }
 
 #[async_trait]
 impl Transport for SshNode {
     fn node(&self) -> &NodeName {
-        &self.name
+        &self.reach.link.target.name
     }
 
-    fn instance_directory(&self, instance: &InstanceId) -> String {
-        format!("{}/{instance}", self.node_directory)
+    fn hello(&self) -> &Hello {
+        &self.hello
     }
 
-    async fn open_instance(&self, instance: &InstanceId) -> Result<(), NodeError> {
-        let directory = self.instance_directory(instance);
-        files::open_instance(&self.link, self.root, &self.node_directory, &directory).await?;
-        *self.instance.lock().unwrap_or_else(PoisonError::into_inner) = Some(instance.clone());
-        Ok(())
+    fn node_directory(&self) -> &str {
+        &self.node_directory
     }
 
-    async fn exec(
+    fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    async fn ask(&self, as_root: bool, request: Request) -> Result<Answer, NodeError> {
+        let patience = patience(&request);
+        let read = async |mut pending: Pending| loop {
+            match pending.next().await {
+                Some(ToLabctl::Answer { answer: Ok(answer), .. }) => return Talked::Came(answer),
+                Some(ToLabctl::Answer { answer: Err(fault), .. }) => return Talked::Fault(fault),
+                // A stream, where none was asked for: nothing waits for it.
+                Some(_) => {}
+                None => return Talked::Lost(pending.reason()),
+            }
+        };
+        self.reach.talk(as_root, &request, patience, read).await
+    }
+
+    async fn follow(
         &self,
-        request: &ExecRequest,
+        exec: Exec,
         output: &mut dyn OutputSink,
         cancel: &CancellationToken,
     ) -> Result<Ending, NodeError> {
-        let execs = Execs {
-            link: &self.link,
-            account: &self.account,
-            directory: &self.directory()?,
-            root_prefix: root_prefix(&self.link, self.root, true)?,
-        };
-        execs.run(request, output, cancel).await
+        follow::follow(&self.reach, exec, output, cancel).await
     }
 
-    async fn forget_output(&self, exec: &str) -> Result<(), NodeError> {
-        records::forget_output(&self.link, self.root, &self.directory()?, exec).await
-    }
-
-    async fn printed_ids(&self, exec: &str) -> Result<Vec<String>, NodeError> {
-        records::printed_ids(&self.link, self.root, &self.directory()?, exec).await
-    }
-
-    async fn stop_execs(&self) -> Result<(), NodeError> {
-        records::stop_all(&self.link, self.root, &self.directory()?).await
-    }
-
-    async fn look(&self, look: &Look) -> Result<Looked, NodeError> {
-        let script = Script {
-            command: &look.command,
-            payload: b"",
-            as_root: look.as_root,
-            deadline: look.deadline,
-            keep: look.keep,
-        };
-        look::run(&self.link, self.root, &script).await
-    }
-
-    async fn write_file(&self, write: &FileWrite) -> Result<(), NodeError> {
-        files::write_file(&self.link, self.root, &self.account.home, write).await
-    }
-
-    async fn keep(&self, name: &str, content: &[u8]) -> Result<(), NodeError> {
-        files::keep(&self.link, self.root, (&self.directory()?, name), content).await
-    }
-
-    async fn engine(&self) -> Result<Tunnel, NodeError> {
-        let known = *self.engine_way.lock().unwrap_or_else(PoisonError::into_inner);
-        let (way, tunnel) = engine::open(&self.link, self.root, known).await?;
-        *self.engine_way.lock().unwrap_or_else(PoisonError::into_inner) = Some(way);
-        Ok(tunnel)
-    }
-
-    async fn tunnel(&self, host: &str, port: u16) -> Result<Tunnel, NodeError> {
-        self.ports_checked
-            .get_or_try_init(|| forward::check_ports(&self.link))
-            .await?;
-        forward::open(&self.link, Place::Port(host.to_owned(), port)).await
-    }
-
-    async fn close_instance(&self, instance: &InstanceId) -> Result<(), NodeError> {
-        files::close_instance(&self.link, self.root, &self.node_directory, instance).await?;
-        let mut open = self.instance.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.as_ref() == Some(instance) {
-            *open = None;
-        }
-        Ok(())
+    fn dialler(&self) -> Arc<dyn Dialler> {
+        Arc::clone(&self.reach) as Arc<dyn Dialler>
     }
 
     async fn close(&self) {
-        self.link.close().await;
+        self.reach.link.close().await;
     }
 }

@@ -32,11 +32,8 @@ async fn a_node_says_who_we_are_there() {
     let server = Server::start();
     let node = server.connect().await;
     let looked = node.look(&look("id -u; id -g")).await.unwrap();
-    let account = node.account();
-    assert_eq!(
-        looked.stdout,
-        format!("{}\n{}\n", account.uid, account.gid).into_bytes()
-    );
+    let hello = node.hello();
+    assert_eq!(looked.stdout, format!("{}\n{}\n", hello.uid, hello.gid).into_bytes());
     node.close().await;
     let left: Vec<_> = fs::read_dir(server.control.path()).unwrap().flatten().collect();
     assert!(left.is_empty(), "{left:?}");

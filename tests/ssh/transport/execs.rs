@@ -11,6 +11,12 @@ fn exited(code: i32) -> Ending {
     Ending::Exited { code }
 }
 
+/// Says whether the command of record `id` has been started: its keeper notes itself in the first line, and whom it started in the second.
+fn has_started(server: &Server, id: &str) -> bool {
+    let notes = fs::read_to_string(server.path(&format!("labctl/test/exec/{id}/keeper"))).unwrap_or_default();
+    notes.matches('\n').count() == 2
+}
+
 #[tokio::test]
 async fn an_exec_brings_back_status_and_output() {
     let server = Server::start();
@@ -177,7 +183,7 @@ async fn a_frozen_link_is_replaced() {
     let cancel = CancellationToken::new();
     let start = Instant::now();
     let (ending, ()) = tokio::join!(node.exec(&request, &mut kept, &cancel), async {
-        until("it runs", || server.path("labctl/test/exec/a/leader").exists()).await;
+        until("it runs", || has_started(&server, "a")).await;
         for pid in &frozen {
             signal(*pid, "STOP");
         }
@@ -193,19 +199,20 @@ async fn a_frozen_link_is_replaced() {
 async fn a_node_that_never_comes_back_is_a_lost_connection() {
     let mut server = Server::start();
     let node = server.open().await;
-    let leader = server.path("labctl/test/exec/a/leader");
+    let keeper = server.path("labctl/test/exec/a/keeper");
     let mut request = exec("a", "sleep 60");
     request.deadline = Duration::from_secs(1);
     let mut kept = Kept::default();
     let cancel = CancellationToken::new();
     let (ending, ()) = tokio::join!(node.exec(&request, &mut kept, &cancel), async {
-        until("it runs", || leader.exists()).await;
+        until("it runs", || has_started(&server, "a")).await;
         server.stop();
     });
     assert!(matches!(ending.unwrap(), Ending::LostConnection { .. }));
     // The node holds the deadline alone.
-    let pid = fs::read_to_string(leader).unwrap();
-    let pid = pid.split(' ').next().unwrap().to_owned();
+    let notes = fs::read_to_string(keeper).unwrap();
+    let leader = notes.lines().nth(1).unwrap();
+    let pid = leader.split(' ').next().unwrap().to_owned();
     until("the deadline", || !is_alive(&pid)).await;
 }
 
@@ -257,10 +264,9 @@ async fn what_an_earlier_run_left_is_stopped_and_its_records_stay() {
         let mut kept = Kept::default();
         // The run dies: nobody listens any more, nothing is killed.
         let run = node.exec(&request, &mut kept, &cancel);
-        let started = server.path(&format!("labctl/test/exec/{id}/leader"));
         tokio::select! {
             ending = run => panic!("{ending:?}"),
-            () = until("it runs", || started.exists()) => {}
+            () = until("it runs", || has_started(&server, id)) => {}
         }
     }
     let later = server.open().await;
@@ -274,17 +280,17 @@ async fn what_an_earlier_run_left_is_stopped_and_its_records_stay() {
 }
 
 #[tokio::test]
-async fn a_restart_of_the_engine_that_an_earlier_run_left_is_waited_for() {
+async fn what_must_not_be_left_half_done_is_waited_for() {
     let server = Server::start();
     let node = server.open().await;
     let cancel = CancellationToken::new();
-    let request = exec("a-restart", "sleep 1; echo it answers");
+    let mut request = exec("a", "sleep 1; echo it answers");
+    request.is_whole = true;
     let mut kept = Kept::default();
     let run = node.exec(&request, &mut kept, &cancel);
-    let started = server.path("labctl/test/exec/a-restart/leader");
     tokio::select! {
         ending = run => panic!("{ending:?}"),
-        () = until("it runs", || started.exists()) => {}
+        () = until("it runs", || has_started(&server, "a")) => {}
     }
     let later = server.open().await;
     later.stop_execs().await.unwrap();
@@ -297,12 +303,11 @@ async fn a_restart_of_the_engine_that_an_earlier_run_left_is_waited_for() {
 async fn closing_an_instance_ends_what_runs_and_leaves_nothing() {
     let server = Server::start();
     let node = server.open().await;
-    let leader = server.path("labctl/test/exec/a/leader");
     let cancel = CancellationToken::new();
     let request = exec("a", "sleep 60");
     let mut kept = Kept::default();
     let (ending, closed) = tokio::join!(node.exec(&request, &mut kept, &cancel), async {
-        until("it runs", || leader.exists()).await;
+        until("it runs", || has_started(&server, "a")).await;
         node.close_instance(&instance()).await
     });
     closed.unwrap();

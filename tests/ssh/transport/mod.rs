@@ -1,8 +1,9 @@
 //! The ssh transport against a real sshd on this machine's loopback.
 //!
-//! Responsible for the way to a node: connections that fail, break and freeze. What the supervisor does once it is
-//! there has tests of its own.
+//! Responsible for the way to a node: connections that fail, break and freeze. What the agent does once it is there has
+//! tests of its own.
 
+mod booting;
 mod connecting;
 mod execs;
 mod files;

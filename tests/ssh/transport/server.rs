@@ -211,7 +211,9 @@ pub fn signal(pid: u32, name: &str) {
 }
 
 pub fn is_alive(pid: &str) -> bool {
-    fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| !stat.contains(") Z "))
+    // Without a number, that would be the file /proc/stat.
+    !pid.trim().is_empty()
+        && fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -240,6 +242,7 @@ pub fn exec(id: &str, text: &str) -> ExecRequest {
         stdin: None,
         as_root: false,
         deadline: Duration::from_secs(30),
+        is_whole: false,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::server::{Server, look};
 use crate::skipping::skip;
 use labctl::node::{NodeErrorKind, Transport};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixStream};
 
@@ -28,7 +29,7 @@ async fn a_way_leads_to_a_port_of_the_node_and_closes_with_its_value() {
             stream.write_all(b"pong").await.unwrap();
         }
     });
-    let tunnel = node.tunnel("127.0.0.1", port).await.unwrap();
+    let tunnel = node.tunnel("127.0.0.1", port).unwrap();
     for _ in 0..3 {
         assert_eq!(talk(&tunnel.socket).await.unwrap(), b"pong");
     }
@@ -48,7 +49,7 @@ async fn a_way_to_nowhere_fails_when_it_is_used() {
         .local_addr()
         .unwrap()
         .port();
-    let tunnel = node.tunnel("127.0.0.1", port).await.unwrap();
+    let tunnel = node.tunnel("127.0.0.1", port).unwrap();
     assert_ne!(talk(&tunnel.socket).await.unwrap_or_default(), b"pong");
     assert_eq!(
         node.look(&look("echo on")).await.unwrap().stdout,
@@ -63,18 +64,70 @@ async fn many_ways_are_open_at_once() {
     let node = server.connect().await;
     let mut tunnels = Vec::new();
     for _ in 0..30 {
-        tunnels.push(node.tunnel("127.0.0.1", 1).await.unwrap());
+        tunnels.push(node.tunnel("127.0.0.1", 1).unwrap());
     }
     assert_eq!(node.look(&look("echo on")).await.unwrap().stdout, b"on\n");
 }
 
 #[tokio::test]
-async fn forbidden_forwarding_is_no_closed_port() {
-    let server = Server::start_with("AllowTcpForwarding no");
+async fn a_closed_port_is_told_from_a_node_that_cannot_be_asked() {
+    let mut server = Server::start();
     let node = server.connect().await;
-    let error = node.tunnel("127.0.0.1", 1).await.err().unwrap();
-    assert_eq!(error.kind, NodeErrorKind::NodeFault);
-    assert!(error.message.contains("does not forward"), "{error}");
+    let patience = Duration::from_secs(2);
+    let error = node.dial("127.0.0.1", 1, patience).await.unwrap_err();
+    assert_eq!(error.kind, NodeErrorKind::Refused);
+    assert!(error.message.contains("connection refused"), "{error}");
+    server.stop();
+    let error = node.dial("127.0.0.1", 1, patience).await.unwrap_err();
+    assert_eq!(error.kind, NodeErrorKind::Unreachable);
+}
+
+#[tokio::test]
+async fn a_way_carries_any_amount_both_ways_and_ends_with_either_side() {
+    let server = Server::start();
+    let node = server.connect().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut taken = Vec::new();
+        stream.read_to_end(&mut taken).await.unwrap();
+        stream.write_all(&taken).await.unwrap();
+    });
+    let mut stream = node.dial("127.0.0.1", port, Duration::from_secs(5)).await.unwrap();
+    let sent: Vec<u8> = (0..20_000_000_u32).map(|at| (at % 251) as u8).collect();
+    stream.write_all(&sent).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut back = Vec::new();
+    stream.read_to_end(&mut back).await.unwrap();
+    assert!(
+        back == sent,
+        "{} of {} bytes came back as they were",
+        back.len(),
+        sent.len()
+    );
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_way_that_nobody_reads_holds_nothing_else_up() {
+    let server = Server::start();
+    let node = server.connect().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        while stream.write_all(&[b'x'; 65536]).await.is_ok() {}
+    });
+    let stream = node.dial("127.0.0.1", port, Duration::from_secs(5)).await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(node.look(&look("echo on")).await.unwrap().stdout, b"on\n");
+    }
+    drop(stream);
+    tokio::time::timeout(Duration::from_secs(10), serving)
+        .await
+        .expect("the node goes on sending")
+        .unwrap();
 }
 
 #[tokio::test]
