@@ -86,7 +86,6 @@ mod tests {
         EngineSeen {
             version: "20.10.24".to_owned(),
             api_version: "1.41".to_owned(),
-            min_api_version: None,
             name: "node-1".to_owned(),
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),
             storage_driver: None,

@@ -224,10 +224,8 @@ pub struct HttpSeen {
 pub struct EngineSeen {
     /// The server's version, such as `20.10.24` or `swarm/1.2.9`.
     pub version: String,
-    /// The newest API version it speaks.
+    /// The newest API version that both it and labctl speak.
     pub api_version: String,
-    /// The oldest API version it accepts.
-    pub min_api_version: Option<String>,
     /// Its host's name.
     pub name: String,
     /// Its labels, each `name=value`.

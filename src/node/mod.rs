@@ -11,6 +11,7 @@ mod ssh;
 mod transport;
 mod tunnel;
 
+pub use engine::ApiVersion;
 pub use labctl_agent::{Content, FileKind as SeenKind, Hello, Look as LookAt, Place, Process, Request, Seen};
 pub use ssh::{ControlDirectory, SshNode, SshOptions};
 pub use transport::{

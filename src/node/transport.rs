@@ -431,17 +431,18 @@ pub trait Transport: Send + Sync {
     ///
     /// Where this machine has no place for a socket.
     fn tunnel(&self, host: &str, port: u16) -> Result<Tunnel, NodeError> {
-        Tunnel::open(self.node(), self.dialler(), Place::Port(host.to_owned(), port), false)
+        let place = Place::Port(host.to_owned(), port);
+        Tunnel::open(self.node(), self.dialler(), place, false, None)
     }
 
     /// Opens a way to the node's Docker Engine: as the login user, or as root where the user may not open its socket.
     ///
     /// # Errors
     ///
-    /// [`NodeErrorKind::NodeFault`] where no engine takes connections.
+    /// [`NodeErrorKind::NodeFault`] where no engine answers.
     async fn engine(&self) -> Result<Tunnel, NodeError> {
         let dialler = self.dialler();
-        let as_root = engine::needs_root(self.node(), dialler.as_ref()).await?;
-        Tunnel::open(self.node(), dialler, engine::place(), as_root)
+        let found = engine::find(self.node(), dialler.as_ref()).await?;
+        Tunnel::open(self.node(), dialler, engine::place(), found.as_root, found.api_version)
     }
 }

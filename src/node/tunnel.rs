@@ -1,5 +1,6 @@
 //! A local socket that leads to a place on a node, for clients that only know sockets.
 
+use super::engine::ApiVersion;
 use super::transport::{Dialler, NodeError, fault};
 use crate::domain::NodeName;
 use labctl_agent::{Dial, Place};
@@ -18,6 +19,8 @@ const CONNECTING_MS: u64 = 10_000;
 pub struct Tunnel {
     /// The unix socket on this machine to connect to. It stays valid while the value lives.
     pub socket: PathBuf,
+    /// The newest version of the API that the engine at its other end speaks, where it was asked.
+    pub api_version: Option<ApiVersion>,
     _directory: TempDir,
     _accepting: AbortOnDropHandle<()>,
 }
@@ -29,6 +32,7 @@ impl Tunnel {
         dialler: Arc<dyn Dialler>,
         place: Place,
         as_root: bool,
+        api_version: Option<ApiVersion>,
     ) -> Result<Self, NodeError> {
         let listen = || {
             let directory = tempfile::Builder::new().prefix("labctl-").tempdir()?;
@@ -45,6 +49,7 @@ impl Tunnel {
         };
         Ok(Self {
             socket,
+            api_version,
             _directory: directory,
             _accepting: AbortOnDropHandle::new(tokio::spawn(accept(listener, dialler, dial, as_root))),
         })

@@ -2,7 +2,7 @@
 
 use super::http::exchange;
 use crate::domain::{HttpMethod, HttpProbe, HttpSeen, ProbeError};
-use crate::node::{NodeErrorKind, Transport};
+use crate::node::{ApiVersion, NodeErrorKind, Transport, Tunnel};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 /// The last version of the API that tells it; every engine that has more accepts this one.
-const LAST_VERSION: (u32, u32) = (1, 44);
+const LAST_VERSION: (usize, usize) = (1, 44);
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,7 +30,7 @@ pub async fn committed_from(
         NodeErrorKind::NodeFault => cannot_look(&error.message),
         _ => error.into(),
     })?;
-    let version = version(&tunnel.socket).await?;
+    let version = version(&tunnel).await?;
     for image in images {
         let seen = get(&tunnel.socket, &format!("{version}/images/{image}/json")).await?;
         match seen.status {
@@ -47,18 +47,23 @@ pub async fn committed_from(
 }
 
 /// Returns the prefix of paths for the version to ask in.
-async fn version(socket: &Path) -> Result<String, ProbeError> {
-    let told: Value = read(&get(socket, "/version").await?)?;
-    let newest = told["ApiVersion"].as_str().unwrap_or_default();
-    let numbers = newest.split_once('.').and_then(|(major, minor)| {
-        let number = |text: &str| text.parse::<u32>().ok();
-        Some((number(major)?, number(minor)?))
-    });
-    let Some(newest) = numbers else {
-        return Err(cannot_look(&format!("`{newest}` as the version of its API")));
+async fn version(tunnel: &Tunnel) -> Result<String, ProbeError> {
+    let newest = match tunnel.api_version {
+        Some(ApiVersion { major, minor }) => (major, minor),
+        None => told_version(&tunnel.socket).await?,
     };
     let (major, minor) = newest.min(LAST_VERSION);
     Ok(format!("/v{major}.{minor}"))
+}
+
+async fn told_version(socket: &Path) -> Result<(usize, usize), ProbeError> {
+    let told: Value = read(&get(socket, "/version").await?)?;
+    let newest = told["ApiVersion"].as_str().unwrap_or_default();
+    let numbers = newest.split_once('.').and_then(|(major, minor)| {
+        let number = |text: &str| text.parse::<usize>().ok();
+        Some((number(major)?, number(minor)?))
+    });
+    numbers.ok_or_else(|| cannot_look(&format!("`{newest}` as the version of its API")))
 }
 
 async fn get(socket: &Path, path: &str) -> Result<HttpSeen, ProbeError> {

@@ -1,15 +1,16 @@
 //! What a Docker Engine has, read through its API: no table is parsed.
 
+use super::docker::docker_client;
 use crate::domain::{
     ContainerSeen, EngineAt, EngineSeen, ImageSeen, NetworkSeen, Observation, PortSeen, Probe, ProbeError, VolumeSeen,
 };
 use crate::node::{NodeErrorKind, Transport};
+use bollard::Docker;
 use bollard::errors::Error as DockerError;
 use bollard::models::{ContainerSummary, ImageSummary, Network, Volume};
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListNetworksOptions, ListVolumesOptions,
 };
-use bollard::{API_DEFAULT_VERSION, Docker};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -34,11 +35,7 @@ pub(super) async fn observe_engine(
         }
         Err(error) => return Err(error.into()),
     };
-    let socket = tunnel.socket.to_string_lossy().into_owned();
-    let look = async {
-        let docker = Docker::connect_with_unix(&socket, PATIENCE.as_secs(), API_DEFAULT_VERSION)?;
-        ask(&docker.negotiate_version().await?, probe).await
-    };
+    let look = async { ask(&docker_client(&tunnel, PATIENCE.as_secs()).await?, probe).await };
     Ok(match timeout(PATIENCE, look).await {
         Ok(Ok(observation)) => observation,
         Ok(Err(error)) => Observation::EngineDown {
@@ -86,13 +83,13 @@ async fn ask(docker: &Docker, probe: &Probe) -> Result<Observation, DockerError>
     })
 }
 
+/// Asks for the information alone: an engine starts programs for it, and again for its version.
 async fn engine(docker: &Docker) -> Result<EngineSeen, DockerError> {
-    let version = docker.version().await?;
     let info = docker.info().await?;
+    let spoken = docker.client_version();
     Ok(EngineSeen {
-        version: version.version.unwrap_or_default(),
-        api_version: version.api_version.unwrap_or_default(),
-        min_api_version: version.min_api_version,
+        version: info.server_version.unwrap_or_default(),
+        api_version: format!("{}.{}", spoken.major_version, spoken.minor_version),
         name: info.name.unwrap_or_default(),
         labels: info.labels.unwrap_or_default(),
         storage_driver: info.driver,

@@ -5,6 +5,7 @@
 
 mod command;
 mod commits;
+mod docker;
 mod engine;
 mod engine_options;
 mod facts;
@@ -13,5 +14,6 @@ mod http;
 mod observe;
 
 pub use commits::committed_from;
+pub use docker::docker_client;
 pub use facts::{Need, facts};
 pub use observe::observe;

@@ -2,6 +2,8 @@
 
 use crate::domain::Ending;
 use crate::node::{NodeError, NodeErrorKind, Transport, Tunnel};
+use crate::probe::docker_client;
+use bollard::Docker;
 use bollard::errors::Error as DockerError;
 use bollard::models::ContainerStateStatusEnum;
 use bollard::query_parameters::{
@@ -9,7 +11,6 @@ use bollard::query_parameters::{
     ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, RemoveVolumeOptions,
     StartContainerOptions, TagImageOptionsBuilder,
 };
-use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::TryStreamExt;
 use std::collections::BTreeMap;
 
@@ -88,10 +89,7 @@ fn repository_and_tag(reference: &str) -> (&str, &str) {
 impl Engine {
     pub(super) async fn connect(transport: &dyn Transport) -> Result<Self, EngineFault> {
         let tunnel = transport.engine().await?;
-        let socket = tunnel.socket.to_string_lossy().into_owned();
-        let docker = Docker::connect_with_unix(&socket, EXCHANGE, API_DEFAULT_VERSION)?
-            .negotiate_version()
-            .await?;
+        let docker = docker_client(&tunnel, EXCHANGE).await?;
         Ok(Self {
             docker,
             _tunnel: tunnel,

@@ -130,7 +130,7 @@ fn written((status, body): Answer) -> Vec<u8> {
         body.to_string()
     };
     let length = body.len();
-    let head = format!("HTTP/1.1 {status} Told\r\ncontent-type: application/json\r\n");
+    let head = format!("HTTP/1.1 {status} Told\r\napi-version: 1.45\r\ncontent-type: application/json\r\n");
     // An answer without content must not say how long it is.
     match status {
         204 => format!("{head}\r\n"),

@@ -266,7 +266,6 @@ fn engine() -> EngineSeen {
     EngineSeen {
         version: "20.10.24+dfsg1".into(),
         api_version: "1.41".into(),
-        min_api_version: Some("1.12".into()),
         name: "node-0".into(),
         labels: vec![],
         storage_driver: None,
