@@ -274,10 +274,10 @@ async fn an_engine_is_reached_whoever_logs_in() {
         "{images:?}"
     );
 
-    // Somebody who may not open the socket, but has sudo; and somebody who has neither.
+    // Somebody who may not open the socket, but has sudo, of the kind that wants a terminal; and somebody who has neither.
     let setup = "for u in labctl-carol labctl-dave; do useradd -m -s /bin/bash $u && mkdir -p /home/$u/.ssh && \
          cp /home/ubuntu/.ssh/authorized_keys /home/$u/.ssh/ && chown -R $u /home/$u/.ssh; done; \
-         echo 'labctl-carol ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/labctl-test";
+         printf '%s\\n' 'Defaults:labctl-carol requiretty' 'labctl-carol ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/labctl-test";
     look(&node, true, setup).await;
     let mut login = bench.node.clone();
     login.login.user = Some("labctl-carol".into());
