@@ -188,7 +188,7 @@ fn assert_cancel_is_noticed(agent: &mut Agent, place: Place) {
     let fault = agent.reply(id).answer.unwrap_err();
     assert!(fault.message.ends_with(": labctl wants it no longer"), "{fault:?}");
     assert!(
-        cancelled.elapsed() < Duration::from_millis(100),
+        cancelled.elapsed() < Duration::from_secs(1),
         "{:?}",
         cancelled.elapsed()
     );

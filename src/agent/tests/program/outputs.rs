@@ -123,7 +123,7 @@ fn a_record_is_complete_on_a_full_disk() {
     let (ending, reply) = agent.exec(instance.exec("a", &fill));
     let mut late = instance.exec("b", "sleep 100");
     // Long enough to fill the disk on a busy machine.
-    late.deadline_ms = 500;
+    late.deadline_ms = 2_000;
     fs::write(Path::new(&instance.path).join("fill"), "").unwrap();
     late.words = shell(&format!("cat /dev/zero >{}/fill 2>/dev/null; sleep 100", instance.path));
     let (timed_out, _) = agent.exec(late);

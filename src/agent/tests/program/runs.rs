@@ -61,7 +61,7 @@ fn a_deadline_ends_the_whole_group() {
     let place = open_place();
     let file = place.path().join("pid");
     let ran = agent.run(Run {
-        deadline_ms: 100,
+        deadline_ms: 2_000,
         ..run(&format!("sleep 100 & echo $! >{}; echo begun; wait", file.display()))
     });
     assert_eq!((ran.ending, ran.stdout), (Ending::TimedOut, b"begun\n".to_vec()));
@@ -79,7 +79,7 @@ fn who_ignores_term_is_killed() {
     assert_eq!(ran.ending, Ending::TimedOut);
     let took = started.elapsed();
     assert!(
-        took > Duration::from_millis(2000) && took < Duration::from_millis(3500),
+        took > Duration::from_millis(2000) && took < Duration::from_secs(10),
         "{took:?}"
     );
 }
@@ -87,19 +87,18 @@ fn who_ignores_term_is_killed() {
 #[test]
 fn a_cancelled_command_is_gone_at_once() {
     let mut agent = Agent::start();
-    let id = agent.ask(false, Request::Run(run("trap '' TERM; echo x; sleep 100; sleep 100")));
-    std::thread::sleep(Duration::from_millis(100));
+    let place = open_place();
+    let file = place.path().join("begun");
+    let text = format!("trap '' TERM; echo x; : >{}; sleep 100; sleep 100", file.display());
+    let id = agent.ask(false, Request::Run(run(&text)));
+    until("it has begun", || file.exists());
     let started = Instant::now();
     agent.say(&ToAgent::Cancel { id });
     let Ok(Answer::Ran(ran)) = agent.reply(id).answer else {
         panic!("no answer");
     };
     assert_eq!((ran.ending, ran.stdout), (Ending::Cancelled, b"x\n".to_vec()));
-    assert!(
-        started.elapsed() < Duration::from_millis(250),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
 }
 
 #[test]
@@ -108,7 +107,7 @@ fn a_child_in_the_background_is_not_waited_for() {
     let started = Instant::now();
     let ran = agent.run(run("sleep 3 & echo $!"));
     assert_eq!(ran.ending, Ending::Exited(0));
-    assert!(started.elapsed() < Duration::from_secs(1));
+    assert!(started.elapsed() < Duration::from_millis(2_500));
     assert!(lives(&String::from_utf8(ran.stdout).unwrap()), "it is not ended either");
 }
 
