@@ -147,7 +147,9 @@ def ansible():
     playbook = bench / "playbook.yml"
     tasks = "".join(f"    - ansible.builtin.command: 'true'\n" for _ in range(STEPS))
     playbook.write_text(f"- hosts: all\n  gather_facts: false\n  tasks:\n{tasks}")
-    environment = dict(os.environ, ANSIBLE_PIPELINING="1", ANSIBLE_CONFIG="/dev/null", ANSIBLE_LOCALHOST_WARNING="0")
+    configuration = bench / "ansible.cfg"
+    configuration.write_text("[defaults]\n")
+    environment = dict(os.environ, ANSIBLE_PIPELINING="1", ANSIBLE_CONFIG=str(configuration))
     return run([bench / "peers/bin/ansible-playbook", "-i", inventory, playbook], env=environment)
 
 
