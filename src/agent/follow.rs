@@ -1,22 +1,17 @@
 //! Starts recorded commands, and follows them to their end.
 
-use crate::cgroup;
-use crate::channel::{self, CHUNK};
+use crate::channel::CHUNK;
 use crate::faults::{Outcome, failed, failed_at};
-use crate::mailbox::Mailbox;
+use crate::keeper_link::KeeperLink;
+use crate::mailbox::{Keeping, Mailbox};
 use crate::record::{Record, STREAMS};
 use crate::stopping::{self, AGAIN};
 use crate::voice::Voice;
-use labctl_agent::{Answer, Attach, Ending, Exec, Fault, FaultKind, PIECE, Stream, ToLabctl, encode};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use labctl_agent::{Answer, Attach, Ending, Exec, Fault, FaultKind, PIECE, Stream, ToLabctl};
 use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,9 +22,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(30);
 
 /// How often one is looked at whose keeper tells when there is something to see.
 const RARELY: Duration = Duration::from_secs(1);
-
-/// How much a keeper may say about why it does not keep anything.
-const COMPLAINT: usize = 4096;
 
 /// Whom a followed command is told to.
 #[derive(Debug, Clone, Copy)]
@@ -42,14 +34,12 @@ pub(crate) struct Listener<'a> {
     pub(crate) voice: &'a Voice,
 }
 
-/// Starts `exec`, or takes it up where its record is known, and follows it.
-pub(crate) fn run(exec: &Exec, listener: Listener<'_>) -> Outcome {
-    let record = Record::new(&exec.record.instance, &exec.record.exec)?;
-    let mut news = None;
-    if !record.exists() {
-        // From here on it rings for whatever is told: it is asked for before anything is looked at.
-        let bell = listener.mailbox.bell();
-        bell.map_err(|error| failed_at("the keeper of a command", error))?;
+/// Starts `exec` by way of `keepers`, or takes it up where its record is known, and follows it.
+pub(crate) fn run(exec: Exec, keepers: &KeeperLink, listener: Listener<'_>) -> Outcome {
+    let attach = exec.record.clone();
+    let record = Record::new(&attach.instance, &attach.exec)?;
+    let is_new = !record.exists();
+    if is_new {
         if listener.mailbox.is_cancelled() {
             return Ok(Answer::Ended {
                 ending: Ending::Cancelled,
@@ -57,9 +47,11 @@ pub(crate) fn run(exec: &Exec, listener: Listener<'_>) -> Outcome {
                 stderr_cut: 0,
             });
         }
-        news = Some(start_keeper(exec, listener.mailbox)?);
+        make_place(&attach.instance)?;
+        keepers.order(exec, listener.mailbox)?;
+        await_record(&record, listener.mailbox)?;
     }
-    Following::new(record, &exec.record, listener, news).follow()
+    Following::new(record, &attach, listener, is_new).follow()
 }
 
 /// Follows the command that `attach` names.
@@ -71,77 +63,50 @@ pub(crate) fn attach(attach: &Attach, listener: Listener<'_>) -> Outcome {
             message: format!("no such record: {}", record.marker()),
         });
     }
-    Following::new(record, attach, listener, None).follow()
+    Following::new(record, attach, listener, false).follow()
 }
 
-/// Starts the keeper of `exec`. Returns what becomes readable when there is output, and ends when the record is complete.
-fn start_keeper(exec: &Exec, mailbox: &Mailbox) -> Result<OwnedFd, Fault> {
-    let instance = &exec.record.instance;
+/// Makes the directory for the records of `instance`.
+fn make_place(instance: &str) -> Result<(), Fault> {
     if !Path::new(instance).is_dir() {
         return Err(failed(format!("no such instance on this node: {instance}")));
     }
     let records = format!("{instance}/exec");
     match DirBuilder::new().mode(0o700).create(&records) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed_at(&records, error)),
-        _ => {}
-    }
-    let order = encode(exec).map_err(|error| failed(error.to_string()))?;
-    let (complaint, news) = hand_over(&order, mailbox).map_err(|error| failed_at("the keeper of a command", error))?;
-    match complaint.trim() {
-        "ok" => Ok(news),
-        "" => Err(failed("the keeper of a command did not start")),
-        reason => Err(failed(reason)),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed_at(&records, error)),
+        _ => Ok(()),
     }
 }
 
-/// Starts a keeper and returns what it says of `order`, and where it says more. It is left to `mailbox`.
-fn hand_over(order: &[u8], mailbox: &Mailbox) -> io::Result<(String, OwnedFd)> {
-    cgroup::leave_session();
-    let mut keeper = Command::new("/proc/self/exe")
-        .arg0("labctl-agent")
-        .arg("keep")
-        .env_clear()
-        // One heap for all its threads; each would have one of its own.
-        .env("MALLOC_ARENA_MAX", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let (stdin, stdout) = (keeper.stdin.take(), keeper.stdout.take());
-    // It ends when its command has, and nobody writes to its pipes any more.
-    mailbox.leave(keeper);
-    let stdin = stdin.ok_or(io::ErrorKind::BrokenPipe)?;
-    let stdout = stdout.ok_or(io::ErrorKind::BrokenPipe)?;
-    // One that has ended says why, or nothing.
-    let _ = channel::write_all(&stdin, order);
-    drop(stdin);
-    let (mut said, mut buffer) = (Vec::new(), [0; 512]);
-    // More may follow at once.
-    while !said.contains(&b'\n') && said.len() < COMPLAINT {
-        match channel::read_some(&stdout, &mut buffer)? {
-            0 => break,
-            read => said.extend_from_slice(&buffer[..read]),
+/// Waits until the keeper has made `record`.
+fn await_record(record: &Record, mailbox: &Mailbox) -> Result<(), Fault> {
+    loop {
+        match mailbox.keeping() {
+            Keeping::Refused(reason) => return Err(failed(reason)),
+            Keeping::Over if !record.exists() => return Err(failed("the keeper of a command was killed")),
+            Keeping::Kept | Keeping::Over => return Ok(()),
+            // A keeper whose news found no room has told nothing.
+            Keeping::Silent if !mailbox.pause(RARELY) && record.exists() => return Ok(()),
+            Keeping::Silent => {}
         }
     }
-    let line = said.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    Ok((String::from_utf8_lossy(line).into_owned(), stdout.into()))
 }
 
 struct Following<'a> {
     record: Record,
     listener: Listener<'a>,
-    /// Where its keeper tells of output; `None` once it is gone, or was not started here.
-    news: Option<OwnedFd>,
+    /// Whether its keeper tells of output: it was started here, and is not gone.
+    is_told: bool,
     sent: [u64; 2],
     buffer: Vec<u8>,
 }
 
 impl<'a> Following<'a> {
-    fn new(record: Record, attach: &Attach, listener: Listener<'a>, news: Option<OwnedFd>) -> Self {
+    fn new(record: Record, attach: &Attach, listener: Listener<'a>, is_told: bool) -> Self {
         Self {
             record,
             listener,
-            news,
+            is_told,
             sent: [attach.stdout, attach.stderr],
             buffer: vec![0; PIECE.min(CHUNK)],
         }
@@ -151,7 +116,7 @@ impl<'a> Following<'a> {
         let started = Instant::now();
         let (mut pause, mut cancelled) = (FIRST_PAUSE, None::<Instant>);
         // A keeper that was started just now tells when there is something.
-        let mut is_due = self.await_news()?.unwrap_or(true);
+        let mut is_due = self.await_news().unwrap_or(true);
         loop {
             let end = if is_due { self.record.end() } else { None };
             let sizes = end.as_ref().map_or_else(|| self.record.sizes(), |end| end.sizes);
@@ -163,7 +128,7 @@ impl<'a> Following<'a> {
                 self.look_after(&mut cancelled)?;
             }
             // Without credit, a grant ends the pause.
-            if let Some(is_now_due) = self.await_news()? {
+            if let Some(is_now_due) = self.await_news() {
                 is_due = is_now_due;
                 continue;
             }
@@ -177,30 +142,15 @@ impl<'a> Following<'a> {
 
     /// Waits until there is output, or anything is told, or the record is complete; says whether to look for the end. `None` where no
     /// keeper tells.
-    fn await_news(&mut self) -> Result<Option<bool>, Fault> {
-        let Some(news) = &self.news else { return Ok(None) };
-        let trouble = |error: io::Error| failed_at("the keeper of a command", error);
+    fn await_news(&mut self) -> Option<bool> {
+        if !self.is_told {
+            return None;
+        }
         let mailbox = self.listener.mailbox;
-        let bell = mailbox.bell().map_err(trouble)?;
-        let mut polled = [PollFd::new(&bell, PollFlags::IN), PollFd::new(news, PollFlags::IN)];
-        let time = if mailbox.is_cancelled() { AGAIN } else { RARELY };
-        let time = Timespec::try_from(time).map_err(|error| trouble(io::Error::other(error)))?;
-        match poll(&mut polled, Some(&time)) {
-            Ok(0) => return Ok(Some(true)),
-            Ok(_) => {}
-            Err(Errno::INTR) => return Ok(Some(false)),
-            Err(error) => return Err(trouble(error.into())),
-        }
-        let [is_told, has_news] = polled.each_ref().map(|polled| !polled.revents().is_empty());
-        if is_told {
-            // What it says is looked at anyway.
-            let _ = rustix::io::read(bell, &mut [0; 8]);
-        }
-        let is_over = has_news && channel::read_some(news, &mut [0; 512]).unwrap_or(0) == 0;
-        if is_over {
-            self.news = None;
-        }
-        Ok(Some(is_over))
+        let is_over = || mailbox.keeping() == Keeping::Over;
+        let has_news = is_over() || mailbox.pause(if mailbox.is_cancelled() { AGAIN } else { RARELY });
+        self.is_told = !is_over();
+        Some(!self.is_told || !has_news)
     }
 
     /// Cancels the command where that is wanted, and concludes it where its keeper is gone.

@@ -1,8 +1,9 @@
 //! One output stream of a recorded command on its way to its file.
 
 use crate::channel;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 /// An output stream.
@@ -97,7 +98,9 @@ impl Place {
     /// Returns the file, which is made where it is not there yet.
     fn file(&mut self) -> Option<&File> {
         if let Self::Unmade(path) = self {
-            *self = File::create(path).map_or(Self::Nowhere, Self::File);
+            let mut options = OpenOptions::new();
+            let made = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+            *self = made.map_or(Self::Nowhere, Self::File);
         }
         match self {
             Self::File(file) => Some(file),

@@ -1,13 +1,13 @@
 //! What labctl says about a request after it was made, for the thread that serves it.
 
 use crate::channel::lock;
+use crate::news::News;
 use labctl_agent::WINDOW;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::net::{Shutdown, shutdown};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::Child;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +18,6 @@ pub(crate) struct Mailbox {
     changed: Condvar,
     bell: OnceLock<OwnedFd>,
     socket: Mutex<Option<OwnedFd>>,
-    left: Mutex<Option<Child>>,
 }
 
 #[derive(Debug)]
@@ -28,6 +27,20 @@ struct Told {
     data: VecDeque<Vec<u8>>,
     has_ended: bool,
     is_woken: bool,
+    keeping: Keeping,
+}
+
+/// How far the keeper of a command is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// It has said nothing.
+    Silent,
+    /// The command has a record.
+    Kept,
+    /// The record is complete, or the keeper gone: nothing more is said.
+    Over,
+    /// The command has no record, and why.
+    Refused(String),
 }
 
 impl Mailbox {
@@ -40,11 +53,11 @@ impl Mailbox {
                 data: VecDeque::new(),
                 has_ended: false,
                 is_woken: false,
+                keeping: Keeping::Silent,
             }),
             changed: Condvar::new(),
             bell: OnceLock::new(),
             socket: Mutex::new(None),
-            left: Mutex::new(None),
         }
     }
 
@@ -91,18 +104,18 @@ impl Mailbox {
         self.change(|told| told.data.push_back(bytes));
     }
 
-    /// Leaves `child` to be waited for once the request is answered.
-    pub(crate) fn leave(&self, child: Child) {
-        *lock(&self.left) = Some(child);
+    /// Brings what the keeper of a command says.
+    pub(crate) fn bring(&self, news: News) {
+        self.change(|told| match news {
+            News::Kept | News::Output => told.keeping = Keeping::Kept,
+            News::Complete => told.keeping = Keeping::Over,
+            News::Refused(reason) => told.keeping = Keeping::Refused(reason),
+        });
     }
 
-    /// Waits for the process that was left.
-    pub(crate) fn await_left(&self) {
-        let left = lock(&self.left).take();
-        if let Some(mut child) = left {
-            // Whatever becomes of it: it is gone then.
-            let _ = child.wait();
-        }
+    /// Says how far the keeper of a command is by what it says.
+    pub(crate) fn keeping(&self) -> Keeping {
+        lock(&self.told).keeping.clone()
     }
 
     /// Says that no more bytes come.
@@ -158,12 +171,12 @@ impl Mailbox {
         told.data.pop_front()
     }
 
-    /// Waits for `time`, or until anything is told. What was told since the last pause is not slept over.
-    pub(crate) fn pause(&self, time: Duration) {
+    /// Waits for `time`, or until anything is told; says whether anything was. What was told since the last pause is not slept over.
+    pub(crate) fn pause(&self, time: Duration) -> bool {
         let told = lock(&self.told);
         let waited = self.changed.wait_timeout_while(told, time, |told| !told.is_woken);
         let (mut told, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        told.is_woken = false;
+        std::mem::take(&mut told.is_woken)
     }
 
     fn wait_while(&self, condition: impl FnMut(&mut Told) -> bool) -> MutexGuard<'_, Told> {

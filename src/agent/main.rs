@@ -1,7 +1,7 @@
 //! The agent's program: labctl's hand on a node.
 //!
-//! The first argument says which part it plays: `user` and `root` serve a connection, `keep` keeps one recorded command, `lead` becomes that
-//! command, `tty` gives sudo a terminal.
+//! The first argument says which part it plays: `user` and `root` serve a connection, `keep` keeps its recorded commands, `tty` gives sudo a
+//! terminal.
 
 mod accounts;
 mod cgroup;
@@ -15,10 +15,12 @@ mod greeting;
 mod groups;
 mod instance;
 mod keeper;
+mod keeper_link;
+mod keeping;
 mod kept_output;
-mod lead;
 mod look;
 mod mailbox;
+mod news;
 mod output;
 mod own_file;
 mod place;
@@ -30,6 +32,7 @@ mod requests;
 mod root_part;
 mod run;
 mod session;
+mod start_as;
 mod stopping;
 mod terminal;
 mod threads;
@@ -54,12 +57,6 @@ fn main() -> ExitCode {
         (Some("user"), [directory, root]) => session::serve_user(Path::new(directory), &root.to_string_lossy()),
         (Some("root"), []) => session::serve_root(),
         (Some("keep"), []) => keeper::keep(),
-        // It is only back where it did not become the command.
-        (Some("lead"), []) => {
-            // Where it could not even say why, it was not told who it is.
-            let _ = lead::lead();
-            return ExitCode::from(lead::UNSTARTED);
-        }
         (Some("tty"), rest) => terminal::become_on_terminal(rest),
         _ => Err(io::ErrorKind::InvalidInput.into()),
     };

@@ -1,10 +1,10 @@
-//! Finds a command's program, and says why it cannot be run in the words that labctl shows.
+//! Finds and starts a command's program, and says why it cannot be run in the words that labctl shows.
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 /// Where programs are where PATH is not set.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -16,7 +16,7 @@ pub(crate) fn trouble_entering(path: &str) -> Option<String> {
 }
 
 /// Finds the program `word` as seen from `directory` with the given PATH. Fails with the reason.
-pub(crate) fn find(word: &str, directory: &Path, path: Option<&str>) -> Result<PathBuf, String> {
+fn find(word: &str, directory: &Path, path: Option<&str>) -> Result<PathBuf, String> {
     if word.contains('/') {
         let full = directory.join(word);
         return match full.metadata() {
@@ -39,31 +39,43 @@ fn may(path: &Path, access: Access) -> bool {
     accessat(CWD, path, access, AtFlags::EACCESS).is_ok()
 }
 
-/// Makes the command of `words`, whose program was found as `program`.
-pub(crate) fn command(program: &Path, words: &[String]) -> Command {
-    let mut command = Command::new(program);
-    if let Some((first, rest)) = words.split_first() {
-        command.arg0(first).args(rest);
+/// Starts `words`, the first of which names a program as seen from `directory` with the given PATH; `start` starts a command that is
+/// prepared so far. Fails with the reason.
+pub(crate) fn start(
+    words: &[String],
+    directory: &str,
+    path: Option<&str>,
+    mut start: impl FnMut(&mut Command) -> io::Result<Child>,
+) -> Result<Child, String> {
+    let Some((word, rest)) = words.split_first() else {
+        return Err("no command".to_owned());
+    };
+    let program = find(word, Path::new(directory), path)?;
+    let mut started = start(Command::new(&program).arg0(word).args(rest));
+    if started.as_ref().is_err_and(is_for_the_shell) {
+        started = start(Command::new("/bin/sh").arg(&program).args(rest));
     }
-    command
+    started.map_err(|error| trouble_starting(word, &error))
 }
 
-/// Makes the command that runs `program` where it is neither a binary nor says which program reads it: POSIX wants the shell to.
-pub(crate) fn shell_command(program: &Path, words: &[String]) -> Command {
-    let mut command = Command::new("/bin/sh");
-    command.arg(program).args(words.iter().skip(1));
-    command
-}
-
-/// Says whether `error` of starting a program means that the shell has to read it.
-pub(crate) fn is_for_the_shell(error: &io::Error) -> bool {
+/// Says whether `error` of starting a program means that it is neither a binary nor says which program reads it: POSIX wants the shell to.
+fn is_for_the_shell(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error())
 }
 
 /// Says why the program `word`, which is there, did not start.
-pub(crate) fn trouble_starting(word: &str, error: &io::Error) -> String {
+fn trouble_starting(word: &str, error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::NotFound {
         return format!("cannot start {word}: what it is to be read by is missing");
     }
     format!("cannot start {word}: {}", crate::faults::plain(error))
+}
+
+/// Returns what a command reads `input` from.
+pub(crate) fn stdin_for(input: &[u8]) -> Stdio {
+    if input.is_empty() {
+        Stdio::null()
+    } else {
+        Stdio::piped()
+    }
 }

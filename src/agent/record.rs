@@ -3,15 +3,17 @@
 //! | file | content |
 //! |---|---|
 //! | `stdout`, `stderr` | the output, each cut at a cap; made when there is some |
-//! | `keeper` | `PID START PARENT` of the keeper; as a second line, those of the command's leader, once there is one |
+//! | `keeper` | `PID START PARENT` of the keeper and the word `many`, as it keeps other commands, too; as a second line, `PID START PARENT` of the command's leader, once there is one |
 //! | `end` | `KIND NUMBER STDOUT_SIZE STDERR_SIZE STDOUT_CUT STDERR_CUT`; below, why it did not start or is lost |
 //! | `end.new` | is there before (see `end_draft`) |
 //!
 //! With `end` the record is complete. Where the command must not be left half done, the first line of `keeper` has the word `whole`, too.
+//! Who cancels the command takes the right to write from `keeper`, which works on a full disk as well, and sends USR1 to the keeper.
 //!
-//! Making and removing files is most of what a short command costs, so there are no others. Older records have the leader's note in a file
-//! `leader`, the reason in `reason`, an empty file `whole`, and `why`, which nobody needs: `end` says it, too. Those of the shell supervisor
-//! also have `watch` (who takes TERM for cancelling), `stdout.cut` and `stderr.cut`. Running commands of all of them are followed and ended.
+//! Making and removing files is most of what a short command costs, so there are no others. Older records have a keeper of their own, which
+//! takes TERM for cancelling; some have the leader's note in a file `leader`, the reason in `reason`, an empty file `whole`, and `why`, which
+//! nobody needs: `end` says it, too. Those of the shell supervisor also have `watch` (who takes TERM), `stdout.cut` and `stderr.cut`. Running
+//! commands of all of them are followed and ended.
 
 use crate::end_draft::EndDraft;
 use crate::ending_processes::CommandProcesses;
@@ -19,9 +21,9 @@ use crate::faults::{Outcome, failed};
 use crate::processes::{self, ProcessState};
 use labctl_agent::{Answer, Ending};
 use rustix::process::{Pid, Signal, kill_process};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -59,6 +61,13 @@ pub(crate) struct End {
 
 /// What is noted where half of what a command does is worse than all of it.
 const WHOLE: &str = "whole";
+
+/// What is noted of a keeper that keeps other commands, too.
+const MANY: &str = "many";
+
+/// The permission bits of a file `keeper`, and those where the command is cancelled.
+const WANTED: u32 = 0o600;
+const UNWANTED: u32 = 0o400;
 
 /// The names of the output streams.
 pub(crate) const STREAMS: [&str; 2] = ["stdout", "stderr"];
@@ -163,15 +172,25 @@ impl Record {
 
     /// Tells who keeps it to end the command as cancelled.
     pub(crate) fn cancel(&self) {
-        let taker = if self.is_of_shell_supervisor() {
-            "watch"
+        let (taker, signal) = if self.is_noted(MANY) {
+            // Where that does not work, the record is gone.
+            let _ = fs::set_permissions(self.file("keeper"), Permissions::from_mode(UNWANTED));
+            ("keeper", Signal::USR1)
+        } else if self.is_of_shell_supervisor() {
+            ("watch", Signal::TERM)
         } else {
-            "keeper"
+            ("keeper", Signal::TERM)
         };
         if let Some(pid) = self.alive(taker) {
             // Who has ended meanwhile needs no signal.
-            let _ = kill_process(pid, Signal::TERM);
+            let _ = kill_process(pid, signal);
         }
+    }
+
+    /// Says whether its command is to end as cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        let found = self.file("keeper").metadata();
+        found.is_ok_and(|found| found.mode() & 0o777 == UNWANTED)
     }
 
     fn is_of_shell_supervisor(&self) -> bool {
@@ -183,12 +202,20 @@ impl Record {
     /// Says whether half of what it does is worse than all of it.
     pub(crate) fn is_whole(&self) -> bool {
         let name = self.directory.file_name().unwrap_or_default().to_string_lossy();
-        let is_noted = |line: String| line.split(' ').skip(3).any(|word| word == WHOLE);
         // Older labctls had a file for it, and names before that.
-        self.note("keeper", 0).is_some_and(is_noted)
-            || self.has(WHOLE)
-            || name.ends_with("-restart")
-            || name.ends_with("-restart-back")
+        self.is_noted(WHOLE) || self.has(WHOLE) || name.ends_with("-restart") || name.ends_with("-restart-back")
+    }
+
+    /// Says whether its keeper has noted `word` about itself or the command.
+    fn is_noted(&self, word: &str) -> bool {
+        let note = self.note("keeper", 0);
+        note.is_some_and(|line| line.split(' ').skip(3).any(|noted| noted == word))
+    }
+
+    /// Says that nobody keeps it: how it ended cannot be written down.
+    pub(crate) fn abandon(&self) {
+        // Where even that does not work, nobody can write anything there.
+        let _ = fs::remove_file(self.file("keeper"));
     }
 
     /// Returns how it ended; `None` where it runs.
@@ -315,12 +342,15 @@ impl Notes {
     ///
     /// Where that does not work.
     pub(crate) fn create(record: &Record, is_whole: bool) -> io::Result<Self> {
-        let mut line = note_of(rustix::process::getpid().as_raw_pid())?;
-        if is_whole {
-            line = format!("{line} {WHOLE}");
-        }
-        let mut file = File::create_new(record.file("keeper"))?;
-        file.write_all(format!("{line}\n").as_bytes())?;
+        let note = note_of(rustix::process::getpid().as_raw_pid())?;
+        let whole = if is_whole { format!(" {WHOLE}") } else { String::new() };
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(WANTED)
+            .open(record.file("keeper"))?;
+        file.write_all(format!("{note}{whole} {MANY}\n").as_bytes())?;
         Ok(Self { file })
     }
 

@@ -30,7 +30,7 @@ pub(crate) fn answer(session: &Session, id: u32, mailbox: &Arc<Mailbox>, request
             name,
             content,
         } => session.unbroken(|| instance::keep(&instance, &name, &content.0)),
-        Request::Exec(exec) => follow::run(&exec, listener),
+        Request::Exec(exec) => follow::run(exec, session.keepers(), listener),
         Request::Attach(attach) => follow::attach(&attach, listener),
         Request::StopExecs { instance } => stopping::stop_all(&instance).map(|()| Answer::Done),
         Request::ForgetOutput { instance, exec } => output::forget(&instance, &exec),

@@ -12,8 +12,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_proce
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Between TERM and KILL, where the deadline has passed.
@@ -58,45 +57,25 @@ pub(crate) fn run(order: Run, mailbox: &Mailbox, groups: &Groups, hello: &Hello)
 
 /// Starts the command of `order`; says why it cannot be started where that is so.
 fn start(order: &Run, groups: &Groups, hello: &Hello) -> Result<Result<Child, String>, Fault> {
-    let Some(word) = order.words.first() else {
+    if order.words.is_empty() {
         return Err(failed("no command"));
-    };
+    }
     let directory = order.directory.as_deref().unwrap_or(&hello.home);
     if let Some(trouble) = programs::trouble_entering(directory) {
         return Ok(Err(trouble));
     }
     let path = order.environment.iter().rev().find(|(name, _)| name == "PATH");
     let path = path.map_or(hello.path.as_str(), |(_, path)| path);
-    let program = match programs::find(word, Path::new(directory), Some(path)) {
-        Ok(program) => program,
-        Err(reason) => return Ok(Err(reason)),
-    };
-    let mut spawned = groups.start(prepared(
-        &mut programs::command(&program, &order.words),
-        order,
-        directory,
-    ));
-    if spawned.as_ref().is_err_and(programs::is_for_the_shell) {
-        spawned = groups.start(prepared(
-            &mut programs::shell_command(&program, &order.words),
-            order,
-            directory,
-        ));
-    }
-    Ok(spawned.map_err(|error| programs::trouble_starting(word, &error)))
-}
-
-fn prepared<'a>(command: &'a mut Command, order: &Run, directory: &str) -> &'a mut Command {
-    command
-        .current_dir(directory)
-        .envs(order.environment.iter().map(|(name, value)| (name, value)))
-        .stdin(if order.stdin.0.is_empty() {
-            Stdio::null()
-        } else {
-            Stdio::piped()
-        })
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+    Ok(programs::start(&order.words, directory, Some(path), |command| {
+        let variables = order.environment.iter();
+        command
+            .current_dir(directory)
+            .envs(variables.map(|(name, value)| (name, value)))
+            .stdin(programs::stdin_for(&order.stdin.0))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        groups.start(command)
+    }))
 }
 
 struct Running<'a> {

@@ -6,6 +6,7 @@ use crate::channel::{CHUNK, lock, read_some};
 use crate::faults::{Outcome, failed_at};
 use crate::greeting;
 use crate::groups::Groups;
+use crate::keeper_link::KeeperLink;
 use crate::mailbox::Mailbox;
 use crate::own_file::{self, OwnFile};
 use crate::requests;
@@ -41,6 +42,7 @@ pub(crate) struct Session {
     hello: Hello,
     accounts: Accounts,
     groups: Groups,
+    keepers: KeeperLink,
     voice: Arc<Voice>,
     root: RootWay,
     open: Mutex<HashMap<u32, Arc<Mailbox>>>,
@@ -97,6 +99,7 @@ impl Session {
             hello,
             accounts,
             groups: Groups::default(),
+            keepers: KeeperLink::default(),
             voice,
             root,
             open: Mutex::default(),
@@ -118,6 +121,11 @@ impl Session {
     /// Returns the commands that end with the connection.
     pub(crate) fn groups(&self) -> &Groups {
         &self.groups
+    }
+
+    /// Returns the way to the keeper of recorded commands.
+    pub(crate) fn keepers(&self) -> &KeeperLink {
+        &self.keepers
     }
 
     /// Returns what speaks to labctl.
@@ -218,7 +226,6 @@ impl Session {
         let started = threads::start(move || {
             let answer = requests::answer(&session, id, &mailbox, request);
             session.finish(id, answer);
-            mailbox.await_left();
         });
         if let Err(error) = started {
             self.finish(id, Err(failed_at("a thread for the request", error)));

@@ -114,6 +114,55 @@ fn a_record_whose_keeper_was_killed_is_lost_and_its_command_ended() {
 }
 
 #[test]
+fn a_keeper_that_was_killed_loses_all_its_commands_and_another_takes_its_place() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    let ids = ["a", "b"].map(|name| {
+        let id = agent.ask(true, Request::Exec(instance.exec(name, STUBBORN)));
+        instance.await_file(name, "stdout");
+        id
+    });
+    kill("KILL", instance.await_note("a", 0).split(' ').next().unwrap());
+    for id in ids {
+        assert!(matches!(agent.ended(id).0, Ending::Lost(_)));
+    }
+    assert_eq!(instance.processes(), 0);
+    assert_eq!(agent.exec(instance.exec("c", "exit 3")).0, Ending::Exited(3));
+}
+
+#[test]
+fn of_the_commands_of_one_keeper_one_is_cancelled() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    let mut start = |name: &str| {
+        let id = agent.ask(true, Request::Exec(instance.exec(name, "echo begun; sleep 1; exit 5")));
+        instance.await_file(name, "stdout");
+        id
+    };
+    let [stays, goes] = [start("stays"), start("goes")];
+    agent.say(&ToAgent::Cancel { id: goes });
+    assert_eq!(agent.ended(goes).0, Ending::Cancelled);
+    assert_eq!(agent.ended(stays).0, Ending::Exited(5));
+}
+
+#[test]
+fn an_older_labctl_cancels_all_of_a_keeper_but_what_must_be_whole() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    let mut start = |name: &str, is_whole: bool| {
+        let exec = Exec {
+            is_whole,
+            ..instance.exec(name, "echo begun; sleep 1; exit 5")
+        };
+        let id = agent.ask(true, Request::Exec(exec));
+        instance.await_file(name, "stdout");
+        id
+    };
+    let ids = [start("a", false), start("b", false), start("whole", true)];
+    // It knows of no keeper that keeps more than one.
+    kill("TERM", instance.await_note("a", 0).split(' ').next().unwrap());
+    let endings = ids.map(|id| agent.ended(id).0);
+    assert_eq!(endings, [Ending::Cancelled, Ending::Cancelled, Ending::Exited(5)]);
+}
+
+#[test]
 fn notes_of_another_boot_hit_nobody() {
     let (mut agent, instance) = (Agent::start(), Instance::new());
     let mut bystander = Command::new("setsid").args(["sleep", "100"]).spawn().unwrap();

@@ -22,15 +22,20 @@ fn output_and_status_arrive_and_are_on_record() {
     assert_eq!(end.lines().next().unwrap(), "exited 3 4 4 0 0");
     assert_eq!(end.len(), 129, "the room that was reserved is used");
     assert_eq!(fs::read(instance.file("a", "stdout")).unwrap(), b"out\n");
-    for note in [instance.await_note("a", 0), instance.await_note("a", 1)] {
-        assert!(words(&note).iter().all(|field| field.parse::<u64>().is_ok()), "{note}");
+    let keeper = instance.await_note("a", 0);
+    let leader = instance.await_note("a", 1);
+    for note in [keeper.strip_suffix(" many").unwrap(), &leader] {
+        assert!(words(note).iter().all(|field| field.parse::<u64>().is_ok()), "{note}");
     }
     assert_eq!(instance.files("a"), ["end", "keeper", "stderr", "stdout"]);
     agent.exec(instance.exec("silent", "true"));
     assert_eq!(instance.files("silent"), ["end", "keeper"]);
     let (ending, _) = agent.exec(instance.exec("b", "kill -s USR1 $$"));
     assert_eq!(ending, Ending::Signalled(10));
-    until("both keepers are gone", || keepers(&agent) == 0);
+    assert_eq!(instance.await_note("b", 0), keeper, "one keeper keeps them all");
+    assert_eq!(keepers(&agent), 1);
+    assert!(agent.hang_up().success());
+    until("the keeper is gone", || !lives(&words(&keeper)[0]));
 }
 
 /// Counts the processes that the agent started.
@@ -88,9 +93,6 @@ fn a_keeper_holds_nothing_of_the_connection() {
     instance.await_note("a", 1);
     let pid = keeper.split(' ').next().unwrap();
     let of = |pid: &str, fd: &str| fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap();
-    for fd in ["0", "1", "2"] {
-        assert_eq!(of(pid, fd), Path::new("/dev/null"));
-    }
     let agent_id = agent.child.id().to_string();
     for fd in fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten() {
         let target = fs::read_link(fd.path()).unwrap();
@@ -101,6 +103,12 @@ fn a_keeper_holds_nothing_of_the_connection() {
     }
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
     assert_eq!(environment, b"MALLOC_ARENA_MAX=1\0");
+    agent.kill();
+    for fd in ["0", "1", "2"] {
+        until("nothing of it leads to the agent any more", || {
+            of(pid, fd) == Path::new("/dev/null")
+        });
+    }
     assert!(lives(pid));
 }
 
@@ -267,6 +275,7 @@ fn a_child_in_the_background_holds_nothing_up_and_gets_no_sigpipe() {
     let pid = String::from_utf8(reply.stdout).unwrap();
     assert!(lives(&pid), "it is not ended");
     let keeper = instance.await_note("a", 0);
+    assert!(agent.hang_up().success());
     until("the child has written", || {
         fs::read_to_string(&late).unwrap() == "written\n"
     });
