@@ -3,15 +3,16 @@
 //! Responsible for what is said, and how it is told apart on a stream of bytes. What a fact means, and what a step is, is not known
 //! here. labctl brings the agent along, so both sides have the same version, or they do not talk at all.
 
+mod answer;
 mod bytes;
 mod frame;
+mod message;
 mod request;
 
+pub use answer::{Answer, Content, Ending, Fault, FaultKind, FileKind, Process, Ran, Seen};
 pub use frame::{FrameError, Frames, LARGEST_FRAME, encode};
-pub use request::{
-    Answer, Attach, Content, Dial, Ending, Exec, Fault, FaultKind, FileKind, Hello, Hidden, Look, Place, Process, Ran,
-    Request, Run, Seen, Stream, ToAgent, ToLabctl, Write,
-};
+pub use message::{Hello, Stream, ToAgent, ToLabctl};
+pub use request::{Attach, Dial, Exec, Hidden, Look, Place, Request, Run, Write};
 
 /// The version of the protocol. An agent of another version is not spoken to.
 pub const VERSION: u32 = 1;

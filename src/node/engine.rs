@@ -1,6 +1,7 @@
 //! The way to a node's Docker Engine.
 
-use super::transport::{Dialler, NodeError, NodeErrorKind};
+use super::dialler::Dialler;
+use super::node_error::{NodeError, NodeErrorKind};
 use crate::domain::NodeName;
 use labctl_agent::{Dial, Place};
 use std::time::Duration;

@@ -1,156 +1,18 @@
 //! The contract between labctl and a node.
 
+use super::dialler::Dialler;
 use super::engine;
+use super::node_error::{NodeError, fault, unasked};
 use super::order::{ending, home_path, milliseconds, order, words};
 use super::tunnel::Tunnel;
-pub use crate::domain::{Command, Ending, Stream};
+use super::work::{Ending, ExecRequest, FileWrite, Look, Looked, OutputSink};
 use crate::domain::{InstanceId, NodeName};
 use async_trait::async_trait;
 use labctl_agent::{Answer, Content, Dial, Exec, Hello, Hidden, Look as LookAt, Place, Request, Run, Seen, Write};
-use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
-
-/// Names one exec within an instance: letters, digits, `.`, `_`, `-`. An exec with a known id is re-attached, never
-/// started twice.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct ExecId(pub String);
-
-/// A command whose work must survive the connection: recorded on the node, held to its deadline there.
-#[derive(Debug, Clone)]
-pub struct ExecRequest {
-    /// The record's name on the node.
-    pub id: ExecId,
-    /// What is executed.
-    pub command: Command,
-    /// The working directory; the login user's home where `None`; `~/` at the start means that home.
-    pub directory: Option<String>,
-    /// Environment variables, set without ever standing in an argument list.
-    pub environment: Vec<(String, SecretString)>,
-    /// What the command reads from standard input; nothing where `None`.
-    pub stdin: Option<SecretString>,
-    /// Whether it runs as root instead of the login user.
-    pub as_root: bool,
-    /// How long it may run on the node before its process group gets TERM, then KILL.
-    pub deadline: Duration,
-    /// Whether half of it is worse than all of it: a later labctl waits for its end instead of killing it.
-    pub is_whole: bool,
-}
-
-/// A quick command that only looks: leaves no record on the node; its deadline is held there all the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
-    /// What is executed.
-    pub command: Command,
-    /// Whether it runs as root instead of the login user.
-    pub as_root: bool,
-    /// How long it may run.
-    pub deadline: Duration,
-    /// How many bytes of each output stream are kept; the rest is read and dropped.
-    pub keep: usize,
-}
-
-/// What a [`Look`] saw.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Looked {
-    /// How the command ended.
-    pub ending: Ending,
-    /// The first `keep` bytes of standard output.
-    pub stdout: Vec<u8>,
-    /// The first `keep` bytes of standard error.
-    pub stderr: Vec<u8>,
-    /// How many bytes of both streams were dropped.
-    pub dropped: u64,
-}
-
-/// Takes the output of an exec as it arrives; bytes are raw and hostile.
-pub trait OutputSink: Send {
-    /// Takes the next `bytes` of `stream`. A stream's chunks come in order and, after a re-attach, none comes twice.
-    fn chunk(&mut self, stream: Stream, bytes: &[u8]);
-    /// Says that the node cut `bytes` off the end of `stream` because its output passed the cap.
-    fn cut(&mut self, stream: Stream, bytes: u64);
-}
-
-/// A file to be put on a node, atomically: written beside its place, flushed, renamed over it.
-#[derive(Clone)]
-pub struct FileWrite {
-    /// Absolute path, or `~/...` for the login user's home.
-    pub path: String,
-    /// The whole content.
-    pub content: Vec<u8>,
-    /// Permission bits; those of the file it replaces where `None`, else 0644.
-    pub mode: Option<u32>,
-    /// Whether root writes it. The owner of a replaced file stays; a new one belongs to the writer.
-    pub as_root: bool,
-}
-
-impl fmt::Debug for FileWrite {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The content may hold secrets.
-        formatter
-            .debug_struct("FileWrite")
-            .field("path", &self.path)
-            .field("bytes", &self.content.len())
-            .field("mode", &self.mode)
-            .field("as_root", &self.as_root)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What kind of failure a [`NodeError`] is; decides the exit code and the hint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NodeErrorKind {
-    /// No connection: refused, timed out, no route, unknown host.
-    Unreachable,
-    /// The key or user was not accepted.
-    AccessDenied,
-    /// The host key differs from the one known, or is unknown under `strict`.
-    HostKey,
-    /// `sudo -n` was refused.
-    NoRoot,
-    /// The node answered, and a socket or port there takes no connections.
-    Refused,
-    /// The node answered, yet something on it did not work (disk full, tool missing).
-    NodeFault,
-}
-
-/// A node could not do what was asked, apart from how a command itself ended.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{message}")]
-pub struct NodeError {
-    /// Which node.
-    pub node: NodeName,
-    /// The kind of failure.
-    pub kind: NodeErrorKind,
-    /// What failed, with the address and what ssh or the node said; control characters already removed.
-    pub message: String,
-    /// The next thing to try, where one is known.
-    pub hint: Option<String>,
-}
-
-/// Makes the error for a node that answers but on which something does not work.
-pub(super) fn fault(node: &NodeName, why: &str) -> NodeError {
-    NodeError {
-        node: node.clone(),
-        kind: NodeErrorKind::NodeFault,
-        message: format!("{node}: {why}"),
-        hint: None,
-    }
-}
-
-/// Makes the error for an agent that answers what it was not asked.
-fn unasked(node: &NodeName, answer: &Answer) -> NodeError {
-    let kind = format!("{answer:?}");
-    let kind = kind.split(['(', ' ']).next().unwrap_or_default();
-    fault(
-        node,
-        &format!("the agent answered something that was not asked: {kind}"),
-    )
-}
 
 /// Which instance a connection was opened for.
 #[derive(Debug, Default)]
@@ -170,17 +32,6 @@ impl Opened {
     pub fn get(&self) -> Option<InstanceId> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
-
-/// Opens ways to places on a node. It may be shared with whatever uses them.
-#[async_trait]
-pub trait Dialler: Send + Sync {
-    /// Opens a way to `dial.place`, as root or as the login user.
-    ///
-    /// # Errors
-    ///
-    /// [`NodeErrorKind::Refused`] where nobody listens there.
-    async fn dial(&self, dial: Dial, as_root: bool) -> Result<UnixStream, NodeError>;
 }
 
 /// A connection to one node. All methods take `&self` and may be called concurrently.
@@ -415,7 +266,7 @@ pub trait Transport: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`NodeErrorKind::Refused`] where nobody listens there.
+    /// [`super::NodeErrorKind::Refused`] where nobody listens there.
     async fn dial(&self, host: &str, port: u16, patience: Duration) -> Result<UnixStream, NodeError> {
         let dial = Dial {
             place: Place::Port(host.to_owned(), port),
@@ -439,7 +290,7 @@ pub trait Transport: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`NodeErrorKind::NodeFault`] where no engine answers.
+    /// [`super::NodeErrorKind::NodeFault`] where no engine answers.
     async fn engine(&self) -> Result<Tunnel, NodeError> {
         let dialler = self.dialler();
         let found = engine::find(self.node(), dialler.as_ref()).await?;

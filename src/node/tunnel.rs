@@ -1,7 +1,8 @@
 //! A local socket that leads to a place on a node, for clients that only know sockets.
 
+use super::dialler::Dialler;
 use super::engine::ApiVersion;
-use super::transport::{Dialler, NodeError, fault};
+use super::node_error::{NodeError, fault};
 use crate::domain::NodeName;
 use labctl_agent::{Dial, Place};
 use std::path::PathBuf;

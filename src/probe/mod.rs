@@ -3,6 +3,7 @@
 //! A node that cannot be asked is a [`ProbeError`](crate::domain::ProbeError), never an observation: "cannot tell" is not
 //! "no". Nothing here changes anything on a node.
 
+mod addresses;
 mod command;
 mod commits;
 mod docker;
@@ -12,6 +13,7 @@ mod facts;
 mod file;
 mod http;
 mod observe;
+mod said;
 
 pub use commits::committed_from;
 pub use docker::docker_client;

@@ -2,6 +2,7 @@
 
 use crate::domain::NodeName;
 use crate::node::{Ending, NodeError, NodeErrorKind};
+use labctl_agent::Ending as Told;
 use std::time::Duration;
 
 /// How the fake node answers one command.
@@ -65,4 +66,26 @@ impl FakeAnswer {
         self.takes = time;
         self
     }
+}
+
+/// Returns how a command ended as an agent says it.
+pub(super) fn told(ending: Ending) -> Told {
+    match ending {
+        Ending::Exited { code } => Told::Exited(code),
+        Ending::Signalled { signal } => Told::Signalled(signal),
+        Ending::TimedOut { .. } => Told::TimedOut,
+        Ending::Cancelled => Told::Cancelled,
+        Ending::CouldNotStart { reason } => Told::CouldNotStart(reason),
+        Ending::LostConnection { reason } => Told::Lost(reason),
+    }
+}
+
+/// Returns the ids of containers and images in `output`: 12 to 64 hex digits.
+pub(super) fn ids_in(output: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(output);
+    let words = text.split(|c: char| !matches!(c, '0'..='9' | 'a'..='f'));
+    words
+        .filter(|word| (12..=64).contains(&word.len()))
+        .map(str::to_owned)
+        .collect()
 }

@@ -1,21 +1,19 @@
 //! The fake node itself.
 
+use super::answer::{ids_in, told};
 use super::call::text_of;
+use super::fake_dialler::FakeDialler;
+use super::state::State;
 use super::{FakeAnswer, FakeCall};
 use crate::domain::NodeName;
 use crate::node::order::ending as as_labctl_says_it;
 use crate::node::{Dialler, Ending, NodeError, NodeErrorKind, Opened, OutputSink, Place, Stream, Transport};
 use async_trait::async_trait;
-use labctl_agent::{Answer, Dial, Ending as Told, Exec, Hello, Ran, Request, Run, VERSION};
-use std::collections::{HashMap, VecDeque};
+use labctl_agent::{Answer, Exec, Hello, Ran, Request, Run, VERSION};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
-
-type Script = Box<dyn FnMut(&str) -> Option<FakeAnswer> + Send>;
-type Server = Box<dyn FnMut(&Request) -> Option<Answer> + Send>;
 
 /// A node that exists only in memory.
 pub struct FakeNode {
@@ -23,17 +21,6 @@ pub struct FakeNode {
     hello: Hello,
     opened: Opened,
     state: Arc<Mutex<State>>,
-}
-
-#[derive(Default)]
-struct State {
-    scripts: Vec<Script>,
-    queues: Vec<(String, VecDeque<FakeAnswer>)>,
-    calls: Vec<FakeCall>,
-    records: HashMap<String, FakeAnswer>,
-    write_error: Option<NodeError>,
-    sockets: HashMap<Place, PathBuf>,
-    server: Option<Server>,
 }
 
 impl FakeNode {
@@ -205,28 +192,6 @@ impl FakeNode {
     }
 }
 
-/// Returns how a command ended as an agent says it.
-fn told(ending: Ending) -> Told {
-    match ending {
-        Ending::Exited { code } => Told::Exited(code),
-        Ending::Signalled { signal } => Told::Signalled(signal),
-        Ending::TimedOut { .. } => Told::TimedOut,
-        Ending::Cancelled => Told::Cancelled,
-        Ending::CouldNotStart { reason } => Told::CouldNotStart(reason),
-        Ending::LostConnection { reason } => Told::Lost(reason),
-    }
-}
-
-/// Returns the ids of containers and images in `output`: 12 to 64 hex digits.
-fn ids_in(output: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(output);
-    let words = text.split(|c: char| !matches!(c, '0'..='9' | 'a'..='f'));
-    words
-        .filter(|word| (12..=64).contains(&word.len()))
-        .map(str::to_owned)
-        .collect()
-}
-
 /// Waits as long as `answer` takes, or until its deadline or `cancel` ends it.
 async fn take_time(answer: &FakeAnswer, deadline: Duration, cancel: &CancellationToken) -> Result<Ending, NodeError> {
     tokio::select! {
@@ -234,35 +199,6 @@ async fn take_time(answer: &FakeAnswer, deadline: Duration, cancel: &Cancellatio
         () = cancel.cancelled() => Ok(Ending::Cancelled),
         () = tokio::time::sleep(answer.takes), if answer.takes <= deadline => answer.result.clone(),
         () = tokio::time::sleep(deadline) => Ok(Ending::TimedOut { after: deadline }),
-    }
-}
-
-/// What opens ways on a fake node.
-struct FakeDialler {
-    name: NodeName,
-    state: Arc<Mutex<State>>,
-}
-
-#[async_trait]
-impl Dialler for FakeDialler {
-    async fn dial(&self, dial: Dial, _: bool) -> Result<UnixStream, NodeError> {
-        let socket = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.calls.push(FakeCall::Dial(dial.place.clone()));
-            state.sockets.get(&dial.place).cloned()
-        };
-        let refused = |why: &str| NodeError {
-            node: self.name.clone(),
-            kind: NodeErrorKind::Refused,
-            message: format!("{}: {why}", self.name),
-            hint: None,
-        };
-        match socket {
-            Some(socket) => UnixStream::connect(socket)
-                .await
-                .map_err(|error| refused(&error.to_string())),
-            None => Err(refused("connection refused")),
-        }
     }
 }
 

@@ -4,7 +4,9 @@
 
 mod answer;
 mod call;
+mod fake_dialler;
 mod fake_node;
+mod state;
 
 pub use answer::FakeAnswer;
 pub use call::FakeCall;
