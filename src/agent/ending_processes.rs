@@ -16,17 +16,24 @@ pub(crate) struct CommandProcesses {
     leader: Option<i32>,
     /// When the leader started, where it lives.
     start: Option<u64>,
-    variable: String,
+    marker: String,
 }
 
 impl CommandProcesses {
-    /// The process group `leader`, and all that have `marker` in their environment.
+    /// The process group `leader`, and all that carry `marker`, but for the Docker Engine: one that a command started is no part of it.
     pub(crate) fn new(leader: Option<i32>, marker: &str) -> Self {
         Self {
             leader,
             start: leader.and_then(ProcessState::of).map(|state| state.start),
-            variable: format!("LABCTL_EXEC={marker}"),
+            marker: marker.to_owned(),
         }
+    }
+
+    /// The same where nothing is known but `marker`: a group is the command's whose leader carries it.
+    pub(crate) fn by_mark(marker: &str) -> Self {
+        let mut marked = processes::with_mark(marker).into_iter();
+        let leads = |pid: &i32| ProcessState::of(*pid).is_some_and(|state| state.group == *pid);
+        Self::new(marked.find(leads), marker)
     }
 
     /// Sends TERM, and after `grace` KILL, until none remains. Between two looks it calls `pause`, which takes as long as it is told.
@@ -91,8 +98,8 @@ impl CommandProcesses {
 
     fn marked(&self) -> Vec<i32> {
         let own = getpid().as_raw_pid();
-        let mut marked = processes::with_variable(&self.variable);
-        marked.retain(|pid| *pid != own);
+        let mut marked = processes::with_mark(&self.marker);
+        marked.retain(|pid| *pid != own && !processes::is_engine(*pid));
         marked
     }
 }

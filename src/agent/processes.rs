@@ -1,8 +1,12 @@
 //! What /proc tells of processes.
 
 use labctl_agent::Process;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
+
+/// What the names of the Docker Engine's programs begin with, as far as the kernel keeps them.
+const ENGINE: [&str; 4] = ["dockerd", "containerd", "docker-containe", "docker-proxy"];
 
 /// What /proc/PID/stat tells of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,17 +56,35 @@ pub(crate) fn group_lives(leader: i32) -> bool {
     all().any(|pid| ProcessState::of(pid).is_some_and(|state| state.group == leader && !state.has_ended))
 }
 
-/// Returns the processes whose environment holds the line `variable`.
-pub(crate) fn with_variable(variable: &str) -> Vec<i32> {
+/// What the processes of a recorded command have in their environment, with its mark behind it.
+const MARK: &str = "LABCTL_EXEC=";
+
+/// Returns the processes that carry `marker`.
+pub(crate) fn with_mark(marker: &str) -> Vec<i32> {
     all()
-        .filter(|pid| {
-            // One that has ended meanwhile, or that is somebody else's, has none.
-            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment
-                .split(|byte| *byte == 0)
-                .any(|line| line == variable.as_bytes())
-        })
+        .filter(|pid| mark(*pid).is_some_and(|found| found == marker.as_bytes()))
         .collect()
+}
+
+/// Returns what stands behind `beginning` in the marks that begin like that, each once.
+pub(crate) fn with_mark_below(beginning: &str) -> BTreeSet<String> {
+    let rest = |pid| String::from_utf8(mark(pid)?.strip_prefix(beginning.as_bytes())?.to_vec()).ok();
+    all().filter_map(rest).collect()
+}
+
+/// Returns the mark that process `pid` carries. One that has ended meanwhile, or that is somebody else's, carries none.
+fn mark(pid: i32) -> Option<Vec<u8>> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut lines = environment.split(|byte| *byte == 0);
+    lines
+        .find_map(|line| line.strip_prefix(MARK.as_bytes()))
+        .map(<[u8]>::to_vec)
+}
+
+/// Says whether process `pid` is a part of the Docker Engine. One that a command started may carry its mark.
+pub(crate) fn is_engine(pid: i32) -> bool {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    ENGINE.iter().any(|program| name.starts_with(program))
 }
 
 /// Returns the processes of programs that are called `name`.

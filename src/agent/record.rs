@@ -32,7 +32,7 @@ use std::time::Duration;
 const TOLD: usize = 129 + 4096;
 
 /// Between TERM and KILL, where the keeper is gone.
-const LOST_GRACE: Duration = Duration::from_secs(2);
+pub(crate) const LOST_GRACE: Duration = Duration::from_secs(2);
 
 const LOST: &str = "its supervisor on the node is gone: the node was restarted, or somebody killed it";
 

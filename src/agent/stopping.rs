@@ -1,7 +1,9 @@
 //! Ends recorded commands from outside.
 
+use crate::ending_processes::CommandProcesses;
 use crate::faults::{failed, failed_at, is_absent};
-use crate::record::Record;
+use crate::processes;
+use crate::record::{LOST_GRACE, Record};
 use crate::threads;
 use labctl_agent::Fault;
 use std::fs;
@@ -24,6 +26,22 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(5
 ///
 /// Where something still runs.
 pub(crate) fn stop_all(instance: &str) -> Result<(), Fault> {
+    end_all_on_record(instance)?;
+    end_all_off_record(instance);
+    Ok(())
+}
+
+/// Ends the commands whose records were removed. Their processes carry the mark all the same.
+fn end_all_off_record(instance: &str) {
+    for name in processes::with_mark_below(&format!("{instance}/exec/")) {
+        let record = Record::new(instance, &name);
+        if let Some(record) = record.ok().filter(|record| !record.exists()) {
+            CommandProcesses::by_mark(record.marker()).end(LOST_GRACE, sleep);
+        }
+    }
+}
+
+fn end_all_on_record(instance: &str) -> Result<(), Fault> {
     let directory = format!("{instance}/exec");
     let entries = match fs::read_dir(&directory) {
         Ok(entries) => entries,

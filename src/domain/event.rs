@@ -44,6 +44,14 @@ pub enum EventKind {
         /// What it had.
         baseline: Baseline,
     },
+    /// What an earlier labctl that died in a step had left on a node was removed, before anything else: containers of a build that was broken
+    /// off.
+    LeftoversRemoved {
+        /// The node.
+        node: NodeName,
+        /// The containers' names.
+        containers: Vec<String>,
+    },
     /// A line is about to be added to the hosts file of the machine that labctl runs on; taking it out is owed.
     HostLineOwed {
         /// The line.

@@ -215,6 +215,12 @@ impl Story {
                 self.report = Some(html.clone());
                 None
             }
+            EventKind::LeftoversRemoved { node, containers } => {
+                let containers = containers.join(", ");
+                Some(Happening::Told(format!(
+                    "{node}: removed what a run that broke off had left there: {containers}"
+                )))
+            }
             EventKind::HostLineOwed { .. }
             | EventKind::BaselineTaken { .. }
             | EventKind::OwedElsewhere { .. }

@@ -5,6 +5,7 @@ use super::executor::execute;
 use super::hosts;
 use super::last_look::last_look;
 use super::notices::NoticeSender;
+use super::quieten::quieten;
 use super::reports::{JournalLost, Report, Reports};
 use super::shared::{Run, Shared};
 use crate::domain::{
@@ -103,6 +104,7 @@ pub async fn carry_out(
             labctl_version: version,
         })
         .await?;
+    dispatcher.quieten().await?;
     dispatcher.take_host_lines_out(plan).await?;
     let carried = dispatcher.carry_out().await;
     if carried.is_err() {
@@ -129,6 +131,19 @@ impl Dispatcher<'_> {
                 Some(ended) = self.running.join_next_with_id() => self.note_end(ended).await?,
             }
         }
+    }
+
+    /// Ends what an earlier labctl left running on the nodes.
+    async fn quieten(&mut self) -> Result<(), RunError> {
+        let stop = self.shared.stop.clone();
+        let quieting = quieten(&self.shared, self.verb);
+        let Some(leftovers) = stop.run_until_cancelled(quieting).await else {
+            return Ok(());
+        };
+        for (node, containers) in leftovers {
+            self.write(EventKind::LeftoversRemoved { node, containers }).await?;
+        }
+        Ok(())
     }
 
     async fn take(&mut self, report: Report) -> Result<(), RunError> {

@@ -73,6 +73,8 @@ pub(super) struct Shared {
     pub(super) paths: BTreeMap<NodeName, Vec<String>>,
     prepared: BTreeMap<NodeName, tokio::sync::Mutex<bool>>,
     interrupted: BTreeSet<NodeName>,
+    /// Whether an earlier labctl died in a step.
+    pub(super) has_died: bool,
     values: Mutex<Values>,
     state: Mutex<State>,
 }
@@ -108,6 +110,7 @@ impl Shared {
             paths,
             prepared,
             interrupted: interrupted(&run.state),
+            has_died: run.state.steps.values().any(Option::is_none),
             values: Mutex::new(run.values),
             state: Mutex::new(run.state),
         }

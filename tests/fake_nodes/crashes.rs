@@ -181,7 +181,7 @@ impl EventWriter for Crashing {
 }
 
 /// Carries `plan` out until `takes` events are written. Where it is `torn`, a part of the next line is in the journal.
-async fn crash(stage: &Stage, plan: &Plan, takes: usize, torn: bool) {
+pub async fn crash(stage: &Stage, plan: &Plan, takes: usize, torn: bool) {
     let id = stage.next_run();
     let inner = stage.instance().writer(id.clone(), "run").unwrap();
     let mut journal = Crashing { inner, takes };

@@ -1,10 +1,12 @@
 //! A step whose command is a client of other nodes' engines, as of a Swarm manager: what it makes there is taken back there.
 
+use super::crashes::crash;
 use super::engine::{Container, id, image_id, of_project};
 use super::labs::{plan, step, text};
 use super::ownership::when_at;
 use super::stage::{Ran, Stage};
-use labctl::domain::{EventKind, Outcome, Plan, UndoText};
+use labctl::domain::{Event, EventKind, Outcome, Plan, UndoText};
+use labctl::journal::{EventWriter, JournalError};
 use labctl::planner::plan_cleanup;
 
 const BUILD: &str = "build through the manager";
@@ -112,6 +114,97 @@ async fn cleanup_takes_back_what_was_made_on_every_engine_and_nothing_else() {
         .map(|one| one.engine.with(|engine| engine.clone()))
         .collect();
     assert_eq!(after, before);
+}
+
+/// Counts how often each node was asked to end what runs there, when the first step of a run begins.
+struct Watching<'a> {
+    inner: Box<dyn EventWriter>,
+    stage: &'a Stage,
+    seen: Option<Vec<usize>>,
+}
+
+impl EventWriter for Watching<'_> {
+    fn append(&mut self, kind: EventKind) -> Result<Event, JournalError> {
+        if matches!(kind, EventKind::StepStarted { .. }) && self.seen.is_none() {
+            self.seen = Some(stops(self.stage));
+        }
+        self.inner.append(kind)
+    }
+}
+
+fn stops(stage: &Stage) -> Vec<usize> {
+    let machines = stage.machines.values();
+    let stops = |calls: Vec<String>| calls.iter().filter(|call| *call == "stop").count();
+    machines.map(|machine| stops(machine.fake.call_lines())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_on_any_node_is_ended_before_anything_is_taken_back_on_another() {
+    let stage = stage();
+    stage.run(&build_and_up()).await;
+    let before = stops(&stage);
+    let id = stage.next_run();
+    let inner = stage.instance().writer(id.clone(), "cleanup").unwrap();
+    let mut journal = Watching {
+        inner,
+        stage: &stage,
+        seen: None,
+    };
+    let (_, result) = stage.run_into(&plan_cleanup(&stage.state()), id, &mut journal).await;
+    assert!(result.is_ok());
+    let seen = journal.seen.unwrap();
+    let more: Vec<usize> = seen.iter().zip(before).map(|(seen, before)| seen - before).collect();
+    assert_eq!(more, [1, 1, 1]);
+}
+
+/// Two nodes; a build on the first runs a container on the second, where the learner has one, too.
+fn building() -> Stage {
+    let stage = Stage::new(&["node-0", "node-1"]);
+    let (client, builder) = (stage.machine("node-0"), stage.machine("node-1"));
+    builder.engine.with(|engine| engine.container(of("learner", "theirs")));
+    let printed = format!(" ---> Running in {}\n", &id("ca")[..12]);
+    when_at(client, builder, BUILD, printed, |engine| {
+        engine.container(Container {
+            id: id("ca"),
+            labels: Default::default(),
+            ..of("fervent_name", "")
+        });
+    });
+    stage
+}
+
+/// Says which of the build's and the learner's container node-1 has.
+fn has_containers(stage: &Stage) -> [bool; 2] {
+    let engine = &stage.machine("node-1").engine;
+    engine.with(|engine| ["fervent_name", "learner"].map(|name| engine.has_container(name)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_build_left_whose_labctl_died_is_removed_before_the_next_run_looks_at_anything() {
+    let build = || {
+        let images = UndoText::Images(vec![text("web:v1")]);
+        plan(vec![step("build", "node-0", BUILD).undo_on("node-1", images)])
+    };
+    let dies = building().run(&build()).await.finished("build@node-0");
+    let stage = building();
+    crash(&stage, &build(), dies, false).await;
+    assert_eq!(has_containers(&stage), [true, true]);
+    let ran = stage.run(&build()).await;
+    let removed = ran.position(|kind| {
+        matches!(kind, EventKind::LeftoversRemoved { node, containers }
+            if node.as_str() == "node-1" && *containers == ["fervent_name"])
+    });
+    assert!(removed < ran.started("build@node-0"));
+    // A run that ended leaves what it leaves to its own steps.
+    let ran = stage.run(&build()).await;
+    assert!(
+        !ran.events
+            .iter()
+            .any(|event| matches!(event.kind, EventKind::LeftoversRemoved { .. }))
+    );
+    stage.cleanup().await;
+    assert!(!stage.state().owes_anything());
+    assert_eq!(has_containers(&stage), [false, true]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use crate::harness::{Agent, lives, run, until};
 use crate::recorded::Instance;
 use labctl_agent::{Answer, Ending, Exec, Request, ToAgent};
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -288,6 +289,37 @@ fn closing_an_instance_ends_what_runs_there() {
     let mut other = Agent::start();
     assert_eq!(other.answer(close), Ok(Answer::Done));
     assert!(!std::path::Path::new(&instance.path).exists());
+    assert_eq!(instance.processes(), 0);
+}
+
+#[test]
+fn commands_whose_records_were_removed_are_ended_by_their_marks() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    let text = "setsid sh -c 'sleep 100; sleep 100' & trap '' TERM; echo begun; sleep 100; sleep 100";
+    let id = agent.ask(true, Request::Exec(instance.exec("a", text)));
+    instance.await_file("a", "stdout");
+    let keeper = instance.await_note("a", 0);
+    fs::remove_dir_all(Path::new(&instance.path).join("exec")).unwrap();
+    let removed = agent.reply(id).answer.unwrap_err();
+    assert_eq!(removed.message, format!("{}/exec/a was removed", instance.path));
+    assert!(instance.processes() > 0, "nobody has ended them so far");
+    let mut other = Agent::start();
+    assert_eq!(other.answer(stop(&instance)), Ok(Answer::Done));
+    assert_eq!(instance.processes(), 0);
+    assert!(agent.hang_up().success());
+    until("the keeper is gone", || !lives(keeper.split(' ').next().unwrap()));
+}
+
+#[test]
+fn what_a_command_left_running_on_purpose_is_not_ended_as_long_as_its_record_is_there() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    let text = "setsid sleep 100 >/dev/null 2>&1 & echo $!";
+    let left = agent.exec(instance.exec("a", text)).1.stdout;
+    assert_eq!(agent.answer(stop(&instance)), Ok(Answer::Done));
+    assert!(lives(&String::from_utf8(left).unwrap()));
+    // Once it is removed, nobody would know of it any more.
+    fs::remove_dir_all(instance.file("a", "")).unwrap();
+    assert_eq!(agent.answer(stop(&instance)), Ok(Answer::Done));
     assert_eq!(instance.processes(), 0);
 }
 
