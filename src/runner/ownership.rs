@@ -3,7 +3,7 @@
 //! baseline. Having appeared meanwhile proves nothing.
 
 use super::baseline::EngineContents;
-use crate::domain::{Baseline, ContainerSeen, Difference, ImageSeen, Undo, familiar_reference};
+use crate::domain::{Baseline, ContainerSeen, Difference, FileBefore, ImageSeen, Undo, familiar_reference};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The label of the images that labctl makes of itself.
@@ -17,6 +17,8 @@ pub(super) struct Proofs {
     references: BTreeSet<String>,
     printed: BTreeSet<String>,
     paths: BTreeSet<String>,
+    /// Those of them where nothing was when a step came to write there. What the baseline has of these, somebody else took away before.
+    vacant: BTreeSet<String>,
 }
 
 impl Proofs {
@@ -39,8 +41,15 @@ impl Proofs {
                         .references
                         .extend(references.iter().map(|reference| familiar_reference(reference)));
                 }
-                Undo::RemoveDirectory { path } | Undo::RestoreFile { path, .. } => {
+                Undo::RemoveDirectory { path } => {
                     proofs.paths.insert(path.clone());
+                    proofs.vacant.insert(path.clone());
+                }
+                Undo::RestoreFile { path, before, .. } => {
+                    proofs.paths.insert(path.clone());
+                    proofs
+                        .vacant
+                        .extend((*before == FileBefore::Absent).then(|| path.clone()));
                 }
                 // A file that others write to as well may differ for their sake.
                 Undo::RestoreEngineOptions(options) => {
@@ -222,9 +231,8 @@ impl Proofs {
             Difference::TagAppeared { tag } | Difference::TagGone { tag, .. } => self.references.contains(tag),
             Difference::NetworkAppeared { name } => networks.contains(name),
             Difference::VolumeAppeared { name } => volumes.contains(name),
-            Difference::FileAppeared { path } | Difference::FileGone { path } | Difference::FileChanged { path } => {
-                self.is_our_path(path)
-            }
+            Difference::FileAppeared { path } | Difference::FileChanged { path } => is_below(path, &self.paths),
+            Difference::FileGone { path } => is_below(path, &self.paths) && !is_below(path, &self.vacant),
             Difference::ContainerGone { .. }
             | Difference::ContainerStopped { .. }
             | Difference::ImageGone { .. }
@@ -232,13 +240,14 @@ impl Proofs {
             | Difference::VolumeGone { .. } => false,
         })
     }
+}
 
-    fn is_our_path(&self, path: &str) -> bool {
-        self.paths.iter().any(|ours| {
-            path.strip_prefix(ours.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
-    }
+/// Says whether `path` is one of `paths`, or lies below one.
+fn is_below(path: &str, paths: &BTreeSet<String>) -> bool {
+    paths.iter().any(|ours| {
+        path.strip_prefix(ours.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }
 
 /// Takes out of `ours` every image that one which is not ours stands on.

@@ -2,6 +2,7 @@
 
 use super::engine::{Container, id, of_project};
 use super::labs::{check, does, plan, step, text};
+use super::ownership::compared;
 use super::stage::{Ran, Stage};
 use labctl::domain::{Action, CheckKind, EventKind, FileText, Outcome, SkipReason, TextMatch, UndoText};
 use labctl::node::NodeErrorKind;
@@ -123,6 +124,31 @@ async fn a_directory_in_the_way_is_refused_and_never_removed() {
         machine.disk(|disk| disk.read("/home/ubuntu/labs/web/work")).as_deref(),
         Some("weeks of it")
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_moved_away_as_the_hint_says_is_not_missed_by_cleanup() {
+    let stage = Stage::one();
+    let machine = stage.machine("node-0");
+    machine.disk(|disk| disk.write("/home/ubuntu/labs/web/work", b"weeks of it", None));
+    machine.disk(|disk| disk.make_directory("/home/ubuntu/labs/web"));
+    machine.disk(|disk| disk.write("/opt/settings", b"theirs", None));
+    // The baseline has both.
+    let both = || plan(vec![clones(), writes("/opt/settings", "ours")]);
+    let ran = stage.run(&both()).await;
+    assert!(!ran.outcome("clone@node-0").lets_others_go_on());
+    machine.disk(|disk| {
+        for path in ["/home/ubuntu/labs/web/work", "/home/ubuntu/labs/web", "/opt/settings"] {
+            disk.remove(path);
+        }
+    });
+    let ran = stage.run(&both()).await;
+    assert_eq!(ran.outcome("clone@node-0"), Outcome::Passed);
+    let ran = stage.cleanup().await;
+    assert!(!stage.state().owes_anything(), "{:#?}", ran.events);
+    let (ours, others) = compared(&ran);
+    assert_eq!(ours, []);
+    assert!(!others.is_empty(), "it is told all the same");
 }
 
 /// A node with a project whose network cannot be removed, a clone and a file.
