@@ -6,11 +6,13 @@
 mod answer;
 mod bytes;
 mod frame;
+mod ids;
 mod message;
 mod request;
 
 pub use answer::{Answer, Content, Ending, Fault, FaultKind, FileKind, Process, Ran, Seen};
 pub use frame::{FrameError, Frames, LARGEST_FRAME, encode};
+pub use ids::Ids;
 pub use message::{Hello, Stream, ToAgent, ToLabctl};
 pub use request::{Attach, Dial, Exec, Hidden, Look, Place, Request, Run, Write};
 

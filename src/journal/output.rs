@@ -37,19 +37,27 @@ pub struct OutputFile {
     hash: Sha256,
 }
 
+fn relative(name: &str) -> String {
+    format!("output/{name}")
+}
+
 impl OutputFile {
     /// Prepares for `output/NAME` below `instance`.
     pub fn new(instance: &Path, name: &str, stream: Stream) -> Self {
-        let path = format!("output/{name}");
         Self {
             file: None,
             stream,
-            place: instance.join(&path),
-            path,
+            place: Self::place(instance, name),
+            path: relative(name),
             size: 0,
             cut: 0,
             hash: Sha256::new(),
         }
+    }
+
+    /// Returns where the output called `name` is kept of `instance`, whose directory that is.
+    pub fn place(instance: &Path, name: &str) -> PathBuf {
+        instance.join(relative(name))
     }
 
     /// Appends `bytes`, up to the cap.

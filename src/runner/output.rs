@@ -1,11 +1,12 @@
 //! What becomes of a step's output: masked, kept in a file, shown while it arrives, and a part of it held for checks.
 
 use super::shared::Shared;
-use crate::domain::{OutputRecord, RedactingStream, StepKey, Stream};
+use crate::domain::{NodeName, OutputRecord, RedactingStream, StepKey, Stream};
 use crate::journal::OutputFile;
 use crate::node::OutputSink;
 use std::collections::VecDeque;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How many bytes of the beginning, and again of the end, of a stream are held for checks and captures.
@@ -62,12 +63,25 @@ pub(super) struct FinishedOutput {
     pub(super) complete: bool,
 }
 
+/// The names of the streams, as files are called.
+const STREAMS: [&str; 2] = ["out", "err"];
+
+fn file_name(exec: &str, node: &NodeName, stream: &str) -> String {
+    format!("{exec}.{node}.{stream}")
+}
+
+/// Returns the files that the output of `exec` on `node` goes to, in the instance's `directory`.
+pub(super) fn step_output_files(directory: &Path, exec: &str, node: &NodeName) -> [PathBuf; 2] {
+    STREAMS.map(|stream| OutputFile::place(directory, &file_name(exec, node, stream)))
+}
+
 impl StepOutput {
     /// Prepares for the output of `step`; `withheld` where the step captures a secret from it.
     pub(super) fn new(shared: &Arc<Shared>, step: &StepKey, withheld: bool) -> Self {
         let redactor = shared.redactor();
         let stream = |stream, name: &str| {
-            let name = format!("{}-{}.{}.{name}", shared.id, step.step, step.node);
+            let exec = format!("{}-{}", shared.id, step.step);
+            let name = file_name(&exec, &step.node, name);
             OneStream {
                 stream,
                 held: Held::default(),
@@ -76,7 +90,7 @@ impl StepOutput {
                 problem: None,
             }
         };
-        let streams = [stream(Stream::Stdout, "out"), stream(Stream::Stderr, "err")];
+        let streams = [stream(Stream::Stdout, STREAMS[0]), stream(Stream::Stderr, STREAMS[1])];
         Self {
             shared: Arc::clone(shared),
             step: step.clone(),

@@ -1,11 +1,16 @@
 //! The proofs of what is ours on a node: what its steps were to make, and the ids that commands printed, here or as a client on
 //! another node.
+//!
+//! A node has the output of its commands, and so has the machine that labctl ran on, as far as it arrived there. Either may have lost it: ids
+//! are taken from both.
 
+use super::output::step_output_files;
 use super::ownership::Proofs;
 use super::shared::{NodeAccess, Shared};
 use super::undo::Undoing;
 use crate::domain::{NodeName, Undo};
-use crate::node::Transport;
+use crate::node::{Ids, Transport};
+use fs_err::File;
 
 impl Undoing<'_> {
     /// Returns the proofs there are; what only another node knows, and that cannot be asked, is left out.
@@ -52,12 +57,26 @@ async fn printed_ids(
     exec: &str,
     at: Option<&NodeName>,
 ) -> Result<Vec<String>, String> {
-    let Some(at) = at else {
-        let printed = transport.printed_ids(exec).await;
-        return printed.map_err(|error| error.to_string());
+    let on_node = match at {
+        None => transport.printed_ids(exec).await.map_err(|error| error.to_string()),
+        Some(at) => {
+            let asked = ask_for_printed_ids(shared, exec, at).await;
+            asked.map_err(|reason| format!("only {at} knows what its command made here: {reason}"))
+        }
     };
-    let asked = ask_for_printed_ids(shared, exec, at).await;
-    asked.map_err(|reason| format!("only {at} knows what its command made here: {reason}"))
+    let mut ids = on_node?;
+    ids.extend(ids_that_arrived(shared, exec, at.unwrap_or(transport.node())));
+    Ok(ids)
+}
+
+/// Returns the ids in the output that arrived here of an exec on `node`.
+fn ids_that_arrived(shared: &Shared, exec: &str, node: &NodeName) -> Vec<String> {
+    let mut ids = Ids::default();
+    for path in step_output_files(&shared.directory, exec, node) {
+        // Where there is none, or it cannot be read, the node's alone counts.
+        let _ = File::open(path).and_then(|file| ids.read(file));
+    }
+    ids.into_sorted()
 }
 
 async fn ask_for_printed_ids(shared: &Shared, exec: &str, at: &NodeName) -> Result<Vec<String>, String> {

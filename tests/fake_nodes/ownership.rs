@@ -6,6 +6,7 @@ use super::machine::Machine;
 use super::stage::{Ran, Stage};
 use labctl::domain::{Difference, EventKind, Outcome, UndoText};
 use labctl::node::fake::FakeAnswer;
+use labctl::node::{Request, Transport};
 use std::time::Duration;
 
 /// Does `work` to the engine when `command` is executed, which prints `printed`.
@@ -164,6 +165,31 @@ async fn having_appeared_meanwhile_proves_nothing_and_a_printed_id_does() {
         assert!(!engine.has_image(&image_id("1a")) && engine.has_image(&image_id("ee")));
         assert!(engine.networks.contains_key("theirs_default") && engine.volumes.len() == 1);
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_proves_as_much_where_the_node_has_lost_its_records() {
+    let stage = Stage::one();
+    let machine = stage.machine("node-0");
+    machine
+        .engine
+        .with(|engine| engine.image(&image_id("0a"), &["debian:12"], None));
+    when(machine, "build web", printed(&["1a"]), |engine| {
+        engine.image(&image_id("1a"), &[], Some(&image_id("0a")));
+    });
+    stage.run(&plan(vec![builds()])).await;
+    let forget = Request::ForgetOutput {
+        instance: String::new(),
+        exec: "run-1-build".to_owned(),
+    };
+    machine.fake.ask(true, forget).await.unwrap();
+    assert_eq!(
+        machine.fake.printed_ids("run-1-build").await.unwrap(),
+        Vec::<String>::new()
+    );
+    let ran = stage.cleanup().await;
+    assert!(is_clean(&stage, &ran), "{:#?}", ran.events);
+    assert!(!machine.engine.with(|engine| engine.has_image(&image_id("1a"))));
 }
 
 #[tokio::test(start_paused = true)]

@@ -79,13 +79,3 @@ pub(super) fn told(ending: Ending) -> Told {
         Ending::LostConnection { reason } => Told::Lost(reason),
     }
 }
-
-/// Returns the ids of containers and images in `output`: 12 to 64 hex digits.
-pub(super) fn ids_in(output: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(output);
-    let words = text.split(|c: char| !matches!(c, '0'..='9' | 'a'..='f'));
-    words
-        .filter(|word| (12..=64).contains(&word.len()))
-        .map(str::to_owned)
-        .collect()
-}

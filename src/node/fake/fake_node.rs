@@ -1,6 +1,6 @@
 //! The fake node itself.
 
-use super::answer::{ids_in, told};
+use super::answer::told;
 use super::call::text_of;
 use super::fake_dialler::FakeDialler;
 use super::state::State;
@@ -9,7 +9,7 @@ use crate::domain::NodeName;
 use crate::node::order::ending as as_labctl_says_it;
 use crate::node::{Dialler, Ending, NodeError, NodeErrorKind, Opened, OutputSink, Place, Stream, Transport};
 use async_trait::async_trait;
-use labctl_agent::{Answer, Exec, Hello, Ran, Request, Run, VERSION};
+use labctl_agent::{Answer, Exec, Hello, Ids, Ran, Request, Run, VERSION};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -182,13 +182,15 @@ impl FakeNode {
 
     fn ids(&self, exec: &str) -> Vec<String> {
         let record = self.state().records.get(exec).cloned();
-        let mut ids: Vec<String> = record
+        let mut ids = Ids::default();
+        for output in record
             .iter()
-            .flat_map(|record| ids_in(&[record.stdout.concat(), record.stderr.clone()].concat()))
-            .collect();
-        ids.sort();
-        ids.dedup();
-        ids
+            .flat_map(|record| [record.stdout.concat(), record.stderr.clone()])
+        {
+            // Bytes in memory can be read.
+            let _ = ids.read(output.as_slice());
+        }
+        ids.into_sorted()
     }
 }
 
