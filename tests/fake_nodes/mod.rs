@@ -14,7 +14,7 @@ mod elsewhere;
 mod endings;
 mod engine;
 mod engine_options;
-mod engine_server;
+pub mod engine_server;
 mod findings;
 mod hosts;
 mod image_names;

@@ -8,5 +8,5 @@ mod connecting;
 mod execs;
 mod files;
 mod looks;
-mod server;
+pub mod server;
 mod ways;

@@ -14,6 +14,8 @@ pub struct Server {
     pub directory: tempfile::TempDir,
     pub port: u16,
     pub control: ControlDirectory,
+    /// Shell commands that give it mounts of its own.
+    mounts: String,
     child: Child,
 }
 
@@ -34,7 +36,11 @@ impl Server {
 
     /// Starts an sshd whose configuration has `more` in it.
     pub fn start_with(more: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::start_among(tempfile::tempdir().unwrap(), more, "")
+    }
+
+    /// Starts one that keeps its files in `directory`, and has what the shell commands `mounts` mount.
+    pub fn start_among(directory: tempfile::TempDir, more: &str, mounts: &str) -> Self {
         let path = directory.path();
         for name in ["host", "user", "stranger"] {
             make_key(&path.join(name));
@@ -50,11 +56,12 @@ impl Server {
              KexAlgorithms curve25519-sha256\n"
         );
         fs::write(path.join("sshd_config"), text).unwrap();
-        let child = spawn(path);
+        let child = spawn(path, mounts);
         let server = Self {
             control: ControlDirectory::create().unwrap(),
             directory,
             port,
+            mounts: mounts.to_owned(),
             child,
         };
         server.wait_until_up();
@@ -84,7 +91,7 @@ impl Server {
     }
 
     pub fn start_again(&mut self) {
-        self.child = spawn(self.directory.path());
+        self.child = spawn(self.directory.path(), &self.mounts);
         self.wait_until_up();
     }
 
@@ -145,8 +152,17 @@ impl Server {
     }
 }
 
-fn spawn(directory: &Path) -> Child {
-    std::process::Command::new("/usr/sbin/sshd")
+fn spawn(directory: &Path, mounts: &str) -> Child {
+    const SSHD: &str = "/usr/sbin/sshd";
+    let mut command = if mounts.is_empty() {
+        std::process::Command::new(SSHD)
+    } else {
+        let mut command = std::process::Command::new("unshare");
+        let script = format!("{mounts} && exec {SSHD} \"$@\"");
+        command.args(["-m", "sh", "-c", &script, "sh"]);
+        command
+    };
+    command
         .arg("-D")
         .arg("-f")
         .arg(directory.join("sshd_config"))
