@@ -5,6 +5,7 @@
 
 mod booting;
 mod connecting;
+mod control_groups;
 mod execs;
 mod files;
 mod looks;
