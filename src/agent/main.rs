@@ -55,7 +55,7 @@ fn main() -> ExitCode {
         // Asked before anything else: whether the node runs it.
         (Some("version"), []) => Ok(()),
         (Some("user"), [directory, root]) => session::serve_user(Path::new(directory), &root.to_string_lossy()),
-        (Some("root"), []) => session::serve_root(),
+        (Some("root"), []) => terminal::restore_signals().and_then(|()| session::serve_root()),
         (Some("keep"), []) => keeper::keep(),
         (Some("tty"), rest) => terminal::become_on_terminal(rest),
         _ => Err(io::ErrorKind::InvalidInput.into()),

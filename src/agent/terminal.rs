@@ -3,12 +3,15 @@
 use rustix::fs::{Mode, OFlags, open};
 use rustix::process::setsid;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use signal_hook::consts::{SIGTTIN, SIGTTOU};
+use signal_hook::flag;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::Arc;
 
 /// A terminal that nobody sits at.
 #[derive(Debug)]
@@ -52,4 +55,17 @@ pub(crate) fn become_on_terminal(words: &[OsString]) -> io::Result<()> {
     let error = Command::new(program).args(arguments).exec();
     drop(terminal);
     Err(error)
+}
+
+/// Gives commands the signals of terminals as they usually are: sudo-rs ignores them where it has a terminal, and with it all that it starts.
+/// A signal that is handled here has its default in whatever program this process starts.
+///
+/// # Errors
+///
+/// Where signals cannot be handled.
+pub(crate) fn restore_signals() -> io::Result<()> {
+    for signal in [SIGTTIN, SIGTTOU] {
+        flag::register(signal, Arc::default())?;
+    }
+    Ok(())
 }

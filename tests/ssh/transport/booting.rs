@@ -1,6 +1,6 @@
 //! How the agent gets to nodes of all kinds.
 
-use super::server::{Kept, Server, exec, is_alive, look, signal, until};
+use super::server::{Kept, Server, can_mount, exec, is_alive, look, signal, until};
 use crate::skipping::skip;
 use labctl::node::{Ending, NodeErrorKind, Transport};
 use std::fs;
@@ -138,8 +138,7 @@ async fn a_single_session_is_enough_also_to_kill() {
 
 /// Returns a configuration whose sessions have mounts of their own, made by `mounts`; `None` where nothing can be mounted here.
 fn with_mounts(mounts: &str) -> Option<String> {
-    let can = std::process::Command::new("unshare").args(["-m", "true"]).status();
-    if !can.is_ok_and(|status| status.success()) {
+    if !can_mount() {
         skip("sessions with mounts of their own: nothing can be mounted here");
         return None;
     }

@@ -10,4 +10,5 @@ mod execs;
 mod files;
 mod looks;
 pub mod server;
+mod sudo_rs;
 mod ways;

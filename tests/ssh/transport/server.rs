@@ -173,6 +173,12 @@ fn spawn(directory: &Path, mounts: &str) -> Child {
         .expect("sshd: install openssh-server")
 }
 
+/// Says whether a test may have mounts of its own here.
+pub fn can_mount() -> bool {
+    let status = std::process::Command::new("unshare").args(["-m", "true"]).status();
+    status.is_ok_and(|status| status.success())
+}
+
 pub fn make_key(path: &Path) {
     let _ = fs::remove_file(path);
     let made = std::process::Command::new("ssh-keygen")

@@ -1,7 +1,7 @@
 //! An instance that the labctl before the agent opened, and that was killed in the middle of a run: what it wrote on its controller and on its
 //! node, and what its `status` said. Numbers of processes are ones that no kernel gives, and records of commands that had ended are left out.
 
-use super::transport::server::{Server, is_alive, look, until};
+use super::transport::server::{Server, can_mount, is_alive, look, until};
 use crate::fake_nodes::engine_server::EngineServer;
 use crate::skipping::skip;
 use labctl::node::Transport;
@@ -9,7 +9,7 @@ use regex::Regex;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 const ID: &str = "before-05b26668";
 
@@ -36,8 +36,7 @@ impl Bench {
              ln -s {place}/engine /run/docker.sock && mount -t tmpfs none /etc/default && \
              {{ [ ! -d /etc/docker ] || mount -t tmpfs none /etc/docker; }}"
         );
-        let can = Command::new("unshare").args(["-m", "true"]).status();
-        if !can.is_ok_and(|status| status.success()) {
+        if !can_mount() {
             skip("an instance of the version before: nothing can be mounted here");
             return None;
         }

@@ -1,6 +1,6 @@
 //! Root's part, behind a sudo that the test makes up.
 
-use crate::harness::{Agent, Start, open_place, run, until};
+use crate::harness::{Agent, Start, assert_signals_are_as_usual, open_place, run, until};
 use crate::recorded::Instance;
 use labctl_agent::{Answer, Ending, FaultKind, Request, ToAgent};
 use std::fs;
@@ -74,6 +74,16 @@ fn roots_part_has_a_terminal() {
     let (mut agent, _home) = start(&wants);
     let answer = agent.answer(free_space());
     assert!(answer.is_ok(), "{answer:?}");
+}
+
+#[test]
+fn signals_are_as_usual_behind_a_sudo_that_ignores_those_of_its_terminal() {
+    let (mut agent, _home) = start(&format!("trap '' TTIN TTOU\n{WILLING}"));
+    let masks = "grep -E '^Sig(Ign|Blk)' /proc/self/status";
+    assert_signals_are_as_usual(&agent.run(run(masks)).stdout);
+    let instance = Instance::new();
+    let (_, reply) = agent.exec(instance.exec("a", masks));
+    assert_signals_are_as_usual(&reply.stdout);
 }
 
 #[test]
