@@ -25,6 +25,22 @@ pub(crate) fn read_some(from: impl AsFd, buffer: &mut [u8]) -> io::Result<usize>
     }
 }
 
+/// Fills `buffer` from `from`, and takes no byte more.
+///
+/// # Errors
+///
+/// Where it cannot be read, or ends before.
+pub(crate) fn read_exactly(from: impl AsFd, buffer: &mut [u8]) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match read_some(from.as_fd(), &mut buffer[filled..])? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => filled += read,
+        }
+    }
+    Ok(())
+}
+
 /// Writes all of `bytes` to `to`.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! The agent's program: labctl's hand on a node.
 //!
 //! The first argument says which part it plays: `user` and `root` serve a connection, `keep` keeps its recorded commands, `tty` gives sudo a
-//! terminal.
+//! terminal, `guard` ends what a killed agent left running.
 
 mod accounts;
 mod cgroup;
@@ -13,6 +13,7 @@ mod faults;
 mod follow;
 mod greeting;
 mod groups;
+mod guard;
 mod instance;
 mod keeper;
 mod keeper_link;
@@ -57,6 +58,10 @@ fn main() -> ExitCode {
         (Some("user"), [directory, root]) => session::serve_user(Path::new(directory), &root.to_string_lossy()),
         (Some("root"), []) => terminal::restore_signals().and_then(|()| session::serve_root()),
         (Some("keep"), []) => keeper::keep(),
+        (Some("guard"), []) => {
+            guard::guard();
+            Ok(())
+        }
         (Some("tty"), rest) => terminal::become_on_terminal(rest),
         _ => Err(io::ErrorKind::InvalidInput.into()),
     };

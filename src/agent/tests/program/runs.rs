@@ -191,3 +191,24 @@ fn processes_are_found_by_name() {
     });
     agent.say(&ToAgent::Cancel { id });
 }
+
+#[test]
+fn what_runs_for_an_agent_that_is_killed_is_ended_and_what_it_left_on_purpose_is_not() {
+    let place = open_place();
+    let running = place.path().join("running");
+    let mut agent = Agent::start();
+    let ran = agent.run(run("sleep 20 >/dev/null 2>&1 & echo $!"));
+    let left = String::from_utf8(ran.stdout).unwrap();
+    let text = format!("sleep 20 & echo $$ $! >'{}'; wait", running.display());
+    agent.ask(true, Request::Run(run(&text)));
+    until("it runs", || {
+        fs::read_to_string(&running).is_ok_and(|text| text.ends_with('\n'))
+    });
+    agent.kill();
+    let pids = fs::read_to_string(&running).unwrap();
+    assert_eq!(pids.split_whitespace().count(), 2, "{pids}");
+    for pid in pids.split_whitespace() {
+        until("it is ended", || !lives(pid));
+    }
+    assert!(lives(&left), "its look was over");
+}
