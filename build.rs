@@ -17,6 +17,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     if env::var("CARGO_CFG_TARGET_OS")? != "linux" {
         return Err("labctl is built for Linux; on Windows, build it in WSL".into());
     }
+    let features = env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    if !features.split(',').any(|feature| feature == "crt-static") {
+        // Cargo reads .cargo/config.toml of the directory that it is called in, and not where RUSTFLAGS is set.
+        println!(
+            "cargo::warning=this labctl will make no images: it is not linked statically. Build it in its own directory with RUSTFLAGS unset, \
+             or with `-C target-feature=+crt-static` in it"
+        );
+    }
     println!("cargo::rerun-if-changed=labs");
     for path in ["build.rs", "src/agent", "Cargo.lock", "Cargo.toml"] {
         println!("cargo::rerun-if-changed={path}");

@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+/// What is wrong with a labctl that was built without what `.cargo/config.toml` says.
+const NOT_STATIC: &str = "this labctl is not linked statically, and its images hold nothing else: build it in its own directory with \
+     RUSTFLAGS unset, or with `-C target-feature=+crt-static` in it";
+
 /// Makes images from the binary that is running, which is read once.
 #[derive(Default)]
 pub(super) struct BinaryImages {
@@ -21,6 +25,10 @@ impl BinaryImages {
             return Ok(program);
         }
         let read = Program::new(fs_err::read(std::env::current_exe()?)?);
+        if read.needs_loader() {
+            // Containers of such an image would not start, and would not say why.
+            return Err(io::Error::other(NOT_STATIC));
+        }
         Ok(self.program.get_or_init(|| read))
     }
 }

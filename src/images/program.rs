@@ -13,7 +13,9 @@ const SECTION_HEADERS: usize = 0x28;
 const PROGRAM_HEADER_SIZE: usize = 0x36;
 const PROGRAM_HEADER_COUNT: usize = 0x38;
 const SECTION_HEADER_COUNT: usize = 0x3c;
-/// Within a program header, the place of the segment's offset and of its size in the file.
+/// The type of the segment that names the loader of a program that is not linked statically.
+const LOADER: usize = 3;
+/// Within a program header, the place of the segment's offset and of its size in the file. Its type is at the beginning.
 const SEGMENT_OFFSET: usize = 0x08;
 const SEGMENT_SIZE: usize = 0x20;
 
@@ -40,6 +42,22 @@ impl Program {
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// Says whether it needs files besides itself to start: it is not linked statically.
+    pub fn needs_loader(&self) -> bool {
+        self.0.starts_with(MAGIC)
+            && program_headers(&self.0).is_some_and(|mut headers| headers.any(|at| short(&self.0, at) == Some(LOADER)))
+    }
+}
+
+/// Gives the offsets of the program headers.
+fn program_headers(executable: &[u8]) -> Option<impl Iterator<Item = usize>> {
+    let start = number(executable, PROGRAM_HEADERS)?;
+    let size = short(executable, PROGRAM_HEADER_SIZE)?;
+    let count = short(executable, PROGRAM_HEADER_COUNT)?;
+    // Where the last one has an offset, they all have.
+    start.checked_add(size.checked_mul(count)?)?;
+    Some((0..count).map(move |index| start + index * size))
 }
 
 /// Gives the number of bytes that a kernel reads: up to the end of the last segment.
@@ -47,16 +65,14 @@ fn loaded_length(executable: &[u8]) -> Option<usize> {
     if executable.len() < HEADER || !executable.starts_with(MAGIC) {
         return None;
     }
-    let start = number(executable, PROGRAM_HEADERS)?;
     let size = short(executable, PROGRAM_HEADER_SIZE)?;
-    let count = short(executable, PROGRAM_HEADER_COUNT)?;
-    let mut end = start.checked_add(size.checked_mul(count)?)?.max(HEADER);
-    for index in 0..count {
-        let header = start.checked_add(index.checked_mul(size)?)?;
+    let mut end = HEADER;
+    for header in program_headers(executable)? {
+        end = end.max(header.checked_add(size)?);
         let offset = number(executable, header.checked_add(SEGMENT_OFFSET)?)?;
         end = end.max(offset.checked_add(number(executable, header.checked_add(SEGMENT_SIZE)?)?)?);
     }
-    (count > 0 && end <= executable.len()).then_some(end)
+    (end > HEADER && end <= executable.len()).then_some(end)
 }
 
 fn without_sections(mut executable: Vec<u8>, length: usize) -> Vec<u8> {
@@ -115,6 +131,15 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_names_a_loader_is_told_from_one_that_does_not() {
+        let mut program = Program::new(std::fs::read(std::env::current_exe().unwrap()).unwrap());
+        assert!(!program.needs_loader(), "labctl and its tests are linked statically");
+        let first = program_headers(&program.0).unwrap().next().unwrap();
+        program.0[first..first + 4].copy_from_slice(&3_u32.to_le_bytes());
+        assert!(program.needs_loader());
+    }
+
+    #[test]
     fn what_is_no_elf_file_stays_as_it_is() {
         assert_eq!(Program::new(b"#!/bin/sh\n".to_vec()).bytes(), b"#!/bin/sh\n");
     }
@@ -123,7 +148,9 @@ mod tests {
         #[test]
         fn any_bytes_after_the_magic_are_taken(tail in proptest::collection::vec(any::<u8>(), 0..300)) {
             let bytes = [MAGIC, &tail].concat();
-            prop_assert!(Program::new(bytes.clone()).bytes().len() <= bytes.len());
+            let program = Program::new(bytes.clone());
+            prop_assert!(program.bytes().len() <= bytes.len());
+            let _ = program.needs_loader();
         }
     }
 }

@@ -7,6 +7,7 @@ mod bad_inventories;
 mod bad_labs;
 mod bad_selections;
 mod bench;
+mod building;
 mod engine;
 mod help;
 mod htpasswd;
