@@ -60,7 +60,7 @@ async fn said(node: &SshNode, as_root: bool, text: &str) -> String {
 
 #[tokio::test]
 async fn root_is_reached_and_nothing_is_left() {
-    // The first is the default; the second keeps the part of root's on sudo's own terminal.
+    // With the default it makes a terminal of its own for root's part.
     for defaults in ["use_pty", "!use_pty"] {
         let sudoers = format!("Defaults {defaults}\n{USER} ALL=(ALL:ALL) NOPASSWD: ALL\n");
         let Some(server) = machine(&sudoers) else { return };
