@@ -80,15 +80,16 @@ pub(super) async fn carry_out_and_report(
     journal: &mut dyn EventWriter,
     results: Results<'_>,
 ) -> Result<Carried, Failure> {
-    // The report is there before anybody reads where it is.
-    let mut reporters: Vec<Box<dyn Reporter>> = results.report.map(ReportFiles::reporter).into_iter().collect();
-    reporters.push(reporter(session, &run.directory));
+    let mut reporters = vec![reporter(session, &run.directory)];
     reporters.extend(results.junit.map(JunitFile::reporter));
+    let mut reporter: Box<dyn Reporter> = Box::new(FanOut::new(reporters));
+    if let Some(report) = results.report {
+        reporter = report.reporter(reporter);
+    }
     let stop = run.stop.clone();
     let (sender, notices) = notice_channel();
     let teller = sender.clone();
-    let mut watching = Watching::begin(Box::new(FanOut::new(reporters)), notices)
-        .map_err(|error| Failure::new(Exit::CouldNotRun, error))?;
+    let mut watching = Watching::begin(reporter, notices).map_err(|error| Failure::new(Exit::CouldNotRun, error))?;
     let mut interrupts = session.interrupts.clone();
     interrupts.engine_answers(true);
     let ended = tokio::select! {

@@ -57,7 +57,7 @@ pub(super) fn write_report(instance: &Instance, events: &[Event], run: &RunId) -
     })
 }
 
-/// Writes the report of a run when its last event has come, before whoever is told of that event names it.
+/// Writes the report of a run when its last event has come, before anybody is told where it is.
 #[derive(Debug, Clone)]
 pub(super) struct ReportFiles {
     directory: PathBuf,
@@ -76,9 +76,13 @@ impl ReportFiles {
         }
     }
 
-    /// Returns what writes it.
-    pub(super) fn reporter(&self) -> Box<dyn Reporter> {
-        Box::new(self.clone())
+    /// Returns what writes it, and then lets `inner` tell where it is; where it could not be written, nobody is sent there.
+    pub(super) fn reporter(&self, inner: Box<dyn Reporter>) -> Box<dyn Reporter> {
+        Box::new(ReportWriter {
+            files: self.clone(),
+            inner,
+            named: None,
+        })
     }
 
     /// Returns where it is, or why it is not there.
@@ -97,27 +101,99 @@ impl ReportFiles {
     }
 }
 
-impl Reporter for ReportFiles {
+struct ReportWriter {
+    files: ReportFiles,
+    inner: Box<dyn Reporter>,
+    /// What says where the report is, held back until it is there.
+    named: Option<Notice>,
+}
+
+impl Reporter for ReportWriter {
     fn notice(&mut self, notice: &Notice) {
-        if let Notice::Event(Event {
-            kind: EventKind::RunFinished { .. } | EventKind::RunAborted { .. },
-            ..
-        }) = notice
-        {
-            self.write();
+        if let Notice::Event(event) = notice {
+            match &event.kind {
+                EventKind::ReportNamed { .. } => {
+                    self.named = Some(notice.clone());
+                    return;
+                }
+                EventKind::RunFinished { .. } | EventKind::RunAborted { .. } => {
+                    self.files.write();
+                    let named = self.named.take().filter(|_| self.files.written().is_ok());
+                    if let Some(named) = named {
+                        self.inner.notice(&named);
+                    }
+                }
+                _ => {}
+            }
         }
+        self.inner.notice(notice);
     }
 
     fn finish(&mut self) {
         // A run that was left has no last event, and can be read all the same.
-        let is_due = self.ended.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        let ended = &self.files.ended;
+        let is_due = ended.lock().unwrap_or_else(PoisonError::into_inner).is_none();
         if is_due {
-            self.write();
+            self.files.write();
         }
+        self.inner.finish();
     }
 }
 
 /// Makes a failure of a report that could not be made.
 pub(super) fn no_report(error: anyhow::Error) -> Failure {
     Failure::new(Exit::CouldNotRun, error.context("the report could not be made"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Counts, Verb};
+    use std::time::Duration;
+
+    #[derive(Clone, Default)]
+    struct Heard(Arc<Mutex<Vec<Notice>>>);
+
+    impl Reporter for Heard {
+        fn notice(&mut self, notice: &Notice) {
+            self.0.lock().unwrap().push(notice.clone());
+        }
+
+        fn finish(&mut self) {}
+    }
+
+    #[test]
+    fn nobody_is_sent_to_a_report_that_could_not_be_written() {
+        let run = RunId::new("run-1").unwrap();
+        let files = ReportFiles::new(Path::new("/no/such/instance"), &run);
+        let heard = Heard::default();
+        let mut reporter = files.reporter(Box::new(heard.clone()));
+        let event = |index, kind| {
+            Notice::Event(Event {
+                index,
+                at: jiff::Timestamp::UNIX_EPOCH,
+                run: run.clone(),
+                kind,
+            })
+        };
+        let named = event(
+            1,
+            EventKind::ReportNamed {
+                html: "/no/such/instance/reports/run-1.html".to_owned(),
+            },
+        );
+        let finished = event(
+            2,
+            EventKind::RunFinished {
+                verb: Verb::Run,
+                counts: Counts::default(),
+                took: Duration::ZERO,
+            },
+        );
+        reporter.notice(&named);
+        reporter.notice(&finished);
+        reporter.finish();
+        assert_eq!(*heard.0.lock().unwrap(), [finished]);
+        assert!(files.written().is_err());
+    }
 }
