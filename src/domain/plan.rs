@@ -171,6 +171,17 @@ impl PlannedStep {
         self.undo_elsewhere.keys().filter(|node| **node != self.key.node)
     }
 
+    /// Says whether it restarts the Docker Engine of its node.
+    pub fn restarts_engine(&self) -> bool {
+        matches!(self.work, Work::Action(Action::SetEngineOptions(_)) | Work::Reset)
+    }
+
+    /// Says whether it works with `node`, makes something there or looks there.
+    pub fn concerns(&self, node: &NodeName) -> bool {
+        let looks_there = self.checks.iter().any(|check| check.on.as_ref() == Some(node));
+        self.key.node == *node || self.undo_elsewhere.contains_key(node) || looks_there
+    }
+
     /// Says whether it changes anything on a node.
     pub fn changes(&self) -> bool {
         match &self.work {

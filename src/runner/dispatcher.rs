@@ -62,7 +62,7 @@ struct Dispatcher<'a> {
     failed: bool,
     hosts: Vec<HostsFault>,
     running: JoinSet<Result<Outcome, JournalLost>>,
-    tasks: HashMap<tokio::task::Id, StepKey>,
+    tasks: HashMap<tokio::task::Id, PlannedStep>,
     reports: mpsc::Receiver<Report>,
     shared: Arc<Shared>,
     journal: &'a mut dyn EventWriter,
@@ -186,7 +186,7 @@ impl Dispatcher<'_> {
             }
             Err(error) => (error.id(), None),
         };
-        let Some(key) = self.tasks.remove(&task) else {
+        let Some(PlannedStep { key, .. }) = self.tasks.remove(&task) else {
             return Ok(());
         };
         let outcome = match outcome {
@@ -217,9 +217,9 @@ impl Dispatcher<'_> {
                 match self.readiness(&step) {
                     Readiness::Ready => {
                         let shared = Arc::clone(&self.shared);
-                        let key = step.key.clone();
+                        let started = step.clone();
                         let task = self.running.spawn(async move { execute(&shared, &step).await });
-                        self.tasks.insert(task.id(), key);
+                        self.tasks.insert(task.id(), started);
                     }
                     Readiness::Waits => self.pending.push(step),
                     Readiness::Skip(reason) => {
@@ -253,6 +253,7 @@ impl Dispatcher<'_> {
             }
             // One more look is quick, and tells more of what is wrong at once.
             _ if self.is_stopping() && !looks_once(step) => Readiness::Waits,
+            _ if self.tasks.values().any(|running| disturb_each_other(running, step)) => Readiness::Waits,
             _ => Readiness::Ready,
         }
     }
@@ -359,6 +360,12 @@ impl Dispatcher<'_> {
 /// Says whether `step` only looks, and waits for nothing to become true.
 fn looks_once(step: &PlannedStep) -> bool {
     !step.changes() && step.checks.iter().all(|check| check.within.is_zero())
+}
+
+/// Says whether one of two steps restarts an engine that the other one works with.
+fn disturb_each_other(one: &PlannedStep, other: &PlannedStep) -> bool {
+    let disturbs = |one: &PlannedStep, other: &PlannedStep| one.restarts_engine() && other.concerns(&one.key.node);
+    disturbs(one, other) || disturbs(other, one)
 }
 
 /// Returns the end of a step that nobody else has reported.

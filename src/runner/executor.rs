@@ -206,6 +206,10 @@ async fn change(
     transport: &dyn Transport,
 ) -> Result<Done, JournalLost> {
     let exec = format!("{}-{}", shared.id, step.key.step);
+    let planning = match shared.undo_plan(&step.key.node) {
+        Some(lock) => Some(lock.lock().await),
+        None => None,
+    };
     let undo = match plan_undo(shared, step, transport, &exec).await {
         Ok(undo) => undo,
         Err(Refusal(outcome)) => return Ok(outcome.into()),
@@ -224,6 +228,7 @@ async fn change(
         undo,
     };
     shared.reports.event(started).await?;
+    drop(planning);
 
     let captures_a_secret = step.captures.iter().any(|capture| capture.secret);
     let mut output = StepOutput::new(shared, &step.key, captures_a_secret);

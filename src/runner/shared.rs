@@ -72,6 +72,7 @@ pub(super) struct Shared {
     /// The paths that the plan touches on each node, for the baseline.
     pub(super) paths: BTreeMap<NodeName, Vec<String>>,
     prepared: BTreeMap<NodeName, tokio::sync::Mutex<bool>>,
+    undo_plans: BTreeMap<NodeName, tokio::sync::Mutex<()>>,
     interrupted: BTreeSet<NodeName>,
     /// Whether an earlier labctl died in a step.
     pub(super) has_died: bool,
@@ -92,11 +93,10 @@ fn interrupted(state: &State) -> BTreeSet<NodeName> {
 
 impl Shared {
     pub(super) fn new(run: Run, reports: Reports, paths: BTreeMap<NodeName, Vec<String>>) -> Self {
-        let prepared = run
-            .nodes
-            .keys()
-            .map(|node| (node.clone(), tokio::sync::Mutex::new(false)))
-            .collect();
+        let nodes = run.nodes.keys();
+        let prepared = nodes.clone().map(|node| (node.clone(), tokio::sync::Mutex::new(false)));
+        let undo_plans = nodes.map(|node| (node.clone(), tokio::sync::Mutex::new(())));
+        let (prepared, undo_plans) = (prepared.collect(), undo_plans.collect());
         Self {
             instance: run.instance,
             id: run.id,
@@ -109,6 +109,7 @@ impl Shared {
             reports,
             paths,
             prepared,
+            undo_plans,
             interrupted: interrupted(&run.state),
             has_died: run.state.steps.values().any(Option::is_none),
             values: Mutex::new(run.values),
@@ -154,6 +155,12 @@ impl Shared {
     /// Returns the lock that makes preparing `node` happen once.
     pub(super) fn preparation(&self, node: &NodeName) -> Option<&tokio::sync::Mutex<bool>> {
         self.prepared.get(node)
+    }
+
+    /// Returns the lock that one step at a time holds while it plans its undo on `node` and until that is in the journal: what
+    /// another step is just making there must not be taken for something that was there before.
+    pub(super) fn undo_plan(&self, node: &NodeName) -> Option<&tokio::sync::Mutex<()>> {
+        self.undo_plans.get(node)
     }
 
     /// Returns what the instance owns on `node`, as far as checks want to know.

@@ -1,8 +1,10 @@
 //! What waits for what, and what goes on past a failure.
 
-use super::labs::{check, lab, looks, plan, plan_tasks, step, task, verified};
+use super::labs::{Written, check, does, lab, looks, plan, plan_tasks, step, task, text, verified};
 use super::stage::{Ran, Stage};
-use labctl::domain::{Outcome, SkipReason, State, TaskId};
+use labctl::domain::{
+    Action, EngineOptionSet, EngineSettings, InitSystem, OptionsSource, Outcome, SkipReason, State, TaskId, UndoText,
+};
 use labctl::node::fake::FakeAnswer;
 use labctl::planner::{Selection, plan_run};
 use std::time::Duration;
@@ -195,4 +197,40 @@ async fn keeping_going_does_all_that_does_not_need_what_failed() {
         }
     ));
     assert_eq!(ran.outcome("later@node-1"), Outcome::Passed);
+}
+
+fn restarts_the_engine(id: &str, on: &str) -> Written {
+    let settings = EngineSettings {
+        options: EngineOptionSet {
+            labels: vec!["environment=staging".to_owned()],
+            ..EngineOptionSet::default()
+        },
+        source: OptionsSource::DefaultsFile,
+        init: InitSystem::Sysvinit,
+    };
+    does(id, on, Action::SetEngineOptions(settings)).expects(check(looks("is it up", "")))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_is_restarted_when_nobody_works_with_it() {
+    let stage = Stage::new(&["node-0", "node-1"]);
+    for machine in stage.machines.values() {
+        machine.fake.answer("work", slow());
+    }
+    let ran = stage
+        .run(&plan(vec![
+            step("here", "node-1", "work"),
+            step("client", "node-0", "work")
+                .after(&[])
+                .undo_on("node-1", UndoText::Container(text("made"))),
+            step("elsewhere", "node-0", "work").after(&[]),
+            restarts_the_engine("restart", "node-1").after(&[]),
+            step("next", "node-1", "work").after(&[]),
+        ]))
+        .await;
+    assert_apart(&ran, "here@node-1", "restart@node-1");
+    assert_apart(&ran, "client@node-0", "restart@node-1");
+    assert_overlap(&ran, "here@node-1", "next@node-1");
+    assert_overlap(&ran, "here@node-1", "elsewhere@node-0");
+    assert_eq!(ran.outcome("restart@node-1"), Outcome::Passed);
 }

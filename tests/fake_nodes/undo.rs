@@ -151,6 +151,24 @@ async fn what_was_moved_away_as_the_hint_says_is_not_missed_by_cleanup() {
     assert!(!others.is_empty(), "it is told all the same");
 }
 
+#[tokio::test(start_paused = true)]
+async fn two_steps_at_once_do_not_take_each_others_directory_for_somebodys() {
+    let stage = Stage::one();
+    let machine = stage.machine("node-0");
+    machine.disk(|disk| disk.write("/etc/motd", b"as it was", None));
+    // Keeping the file takes the second step so long that the first one makes the directory meanwhile.
+    machine
+        .fake
+        .answer("cp -p --", FakeAnswer::exited(0).takes(Duration::from_secs(5)));
+    let makes = |id: &str| step(id, "node-0", "mkdir -p -- /home/ubuntu/shared").after(&[]);
+    let shared = || UndoText::Directory(text("/home/ubuntu/shared"));
+    let second = makes("second").undo(UndoText::File(text("/etc/motd"))).undo(shared());
+    let ran = stage.run(&plan(vec![second, makes("first").undo(shared())])).await;
+    for step in ["first@node-0", "second@node-0"] {
+        assert_eq!(ran.outcome(step), Outcome::Passed, "{step}");
+    }
+}
+
 /// A node with a project whose network cannot be removed, a clone and a file.
 async fn stuck() -> Stage {
     let stage = Stage::one();
