@@ -74,7 +74,8 @@ pub struct Step {
     pub id: StepId,
     /// What it does, for a person.
     pub title: String,
-    /// The steps it waits for.
+    /// The steps it waits for, also of other tasks; where there are none, all steps of the tasks that its own needs or comes
+    /// after.
     pub after: Vec<StepId>,
     /// What it is on each of its nodes.
     pub on: Vec<StepOnNode>,

@@ -114,6 +114,9 @@ pub struct PlannedStep {
     pub when_done: WhenDone,
     /// The steps it waits for.
     pub after: Vec<StepKey>,
+    /// Whether it may begin before the tasks have ended that its own task comes after.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ahead: bool,
     /// What it cannot hold without, so that one broken thing is told once; nothing waits for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stands_on: Vec<StepKey>,

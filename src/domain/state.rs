@@ -41,6 +41,8 @@ pub struct KnownTask {
     pub title: String,
     /// The steps that it had in any plan.
     pub steps: BTreeSet<StepKey>,
+    /// Those of them that, in the last plan that had them, may begin before the tasks have ended that this one comes after.
+    pub ahead: BTreeSet<StepKey>,
     /// Whether a plan had them all.
     pub is_whole: bool,
 }
@@ -146,22 +148,23 @@ impl State {
         for step in plan.steps.iter().filter(of_lab) {
             let known = self.tasks.iter().position(|task| task.id == step.task);
             let at = known.unwrap_or_else(|| {
-                let (id, title) = (step.task.clone(), step.task_title.clone());
-                let steps = BTreeSet::new();
-                let is_whole = false;
-                self.tasks.insert(
-                    behind,
-                    KnownTask {
-                        id,
-                        title,
-                        steps,
-                        is_whole,
-                    },
-                );
+                let new = KnownTask {
+                    id: step.task.clone(),
+                    title: step.task_title.clone(),
+                    steps: BTreeSet::new(),
+                    ahead: BTreeSet::new(),
+                    is_whole: false,
+                };
+                self.tasks.insert(behind, new);
                 behind
             });
             let task = &mut self.tasks[at];
             task.steps.insert(step.key.clone());
+            if step.ahead {
+                task.ahead.insert(step.key.clone());
+            } else {
+                task.ahead.remove(&step.key);
+            }
             task.is_whole |= !plan.in_part.contains(&step.task);
             behind = at + 1;
         }
@@ -187,9 +190,11 @@ impl State {
             .collect()
     }
 
-    /// Says whether a step of `task` has passed.
+    /// Says whether a step of `task` has passed. One that may run ahead of its task tells nothing: the tasks before may still
+    /// be under way.
     pub fn has_begun(&self, task: &TaskId) -> bool {
-        let mut steps = self.task(task).into_iter().flat_map(|task| &task.steps);
+        let steps = self.task(task).into_iter();
+        let mut steps = steps.flat_map(|task| task.steps.difference(&task.ahead));
         steps.any(|step| matches!(self.steps.get(step), Some(Some(Outcome::Passed))))
     }
 

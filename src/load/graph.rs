@@ -14,6 +14,11 @@ impl Graph {
         Self { waits_for }
     }
 
+    /// Returns what `index` waits for itself.
+    pub(super) fn direct(&self, index: usize) -> &[usize] {
+        self.waits_for.get(index).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// Adds the edges of `other`, which is of the same things.
     pub(super) fn joined(mut self, other: &Self) -> Self {
         for (edges, more) in self.waits_for.iter_mut().zip(&other.waits_for) {

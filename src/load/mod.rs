@@ -37,6 +37,7 @@ mod selection;
 mod shell_text;
 mod signs;
 mod source;
+mod step_order;
 mod structure;
 mod suggest;
 mod template;

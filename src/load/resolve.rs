@@ -123,7 +123,7 @@ impl<'a> Resolver<'a> {
 
     fn task(&mut self, index: usize) -> Task {
         let task = &self.definition.written.tasks[index];
-        let order = self.definition.structure.step_order(index, task.steps.len());
+        let order = self.definition.structure.steps().of_task(index, task.steps.len());
         let steps = order.into_iter().filter_map(|step| self.step(index, step)).collect();
         let verify = task
             .verify

@@ -1,21 +1,15 @@
 //! Says what a step can count on: the values captured before it, and the steps it waits for.
 
 use super::resolve::{Resolver, Scene};
+use super::step_order::StepAt;
 use super::template::{Capturing, Scope};
 use crate::domain::{NodeName, StepId};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Resolver<'_> {
     pub(super) fn scene<'s>(&self, task: usize, step: usize, node: &'s NodeName) -> Scene<'s> {
-        let structure = &self.definition.structure;
-        let mut done: BTreeSet<(usize, usize)> = structure
-            .steps_before(task, step)
-            .into_iter()
-            .map(|other| (task, other))
-            .collect();
-        done.extend(self.steps_of(&structure.tasks_before(task)));
-        let scope =
-            |done: &BTreeSet<(usize, usize)>| Scope::new(self.values.on(node), self.captures(done), self.secrets());
+        let mut done = self.definition.structure.steps().before(task, step);
+        let scope = |done: &BTreeSet<StepAt>| Scope::new(self.values.on(node), self.captures(done), self.secrets());
         let before = scope(&done);
         let captures_itself = !self.definition.written.tasks[task].steps[step].captures.is_empty();
         let after = captures_itself.then(|| {
@@ -25,7 +19,7 @@ impl Resolver<'_> {
         Scene { node, before, after }
     }
 
-    fn steps_of(&self, tasks: &BTreeSet<usize>) -> Vec<(usize, usize)> {
+    fn steps_of(&self, tasks: &BTreeSet<usize>) -> Vec<StepAt> {
         let written = &self.definition.written.tasks;
         tasks
             .iter()
@@ -40,7 +34,7 @@ impl Resolver<'_> {
     }
 
     /// Says of every captured value whether one of the steps that are `done` captures it.
-    fn captures(&self, done: &BTreeSet<(usize, usize)>) -> BTreeMap<String, Capturing> {
+    fn captures(&self, done: &BTreeSet<StepAt>) -> BTreeMap<String, Capturing> {
         let mut captures = BTreeMap::new();
         for (task_index, task) in self.definition.written.tasks.iter().enumerate() {
             for (step_index, step) in task.steps.iter().enumerate() {
@@ -67,36 +61,29 @@ impl Resolver<'_> {
             .collect()
     }
 
-    /// Returns the steps that a step waits for; where one of them is left out, those that it waits for.
+    /// Returns the steps that a step waits for, none where it begins with its task; where one of them is left out, those that
+    /// it waits for.
     pub(super) fn after(&self, task: usize, step: usize) -> Vec<StepId> {
+        let order = self.definition.structure.steps();
         let mut found = Vec::new();
         let mut seen = BTreeSet::new();
-        let mut open = self.waits_for(task, step);
+        let mut open = order.named(task, step);
         open.reverse();
         while let Some((task, step)) = open.pop() {
             if !seen.insert((task, step)) {
                 continue;
             }
-            if self.active[task][step].is_empty() {
-                open.extend(self.waits_for(task, step));
-            } else {
+            if !self.active[task][step].is_empty() {
                 found.push(self.definition.written.tasks[task].steps[step].id.get_ref().clone());
+                continue;
             }
+            let before = order.named(task, step);
+            open.extend(if before.is_empty() {
+                order.beginning(task)
+            } else {
+                before
+            });
         }
         found
-    }
-
-    fn waits_for(&self, task: usize, step: usize) -> Vec<(usize, usize)> {
-        let tasks = &self.definition.written.tasks;
-        let Some(after) = &tasks[task].steps[step].after else {
-            return step.checked_sub(1).map(|before| (task, before)).into_iter().collect();
-        };
-        let position = |id: &StepId| {
-            tasks.iter().enumerate().find_map(|(task, written)| {
-                let step = written.steps.iter().position(|step| step.id.get_ref() == id)?;
-                Some((task, step))
-            })
-        };
-        after.iter().filter_map(|id| position(id.get_ref())).collect()
     }
 }

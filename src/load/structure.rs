@@ -3,9 +3,10 @@
 use super::faults::Faults;
 use super::graph::{Graph, positions};
 use super::selection::selected;
+use super::step_order::StepOrder;
 use super::suggest;
 use super::verifications::examine_verifications;
-use super::written::{WrittenCheck, WrittenCheckKind, WrittenLab, WrittenStep, WrittenTask};
+use super::written::{WrittenCheck, WrittenCheckKind, WrittenLab, WrittenTask};
 use crate::domain::{LEFT_OUT, NodeName, TaskId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -17,9 +18,7 @@ pub(super) struct Structure {
     needs: Graph,
     /// What tasks need, and what they come after where that runs too.
     order: Graph,
-    steps: Graph,
-    /// The number of steps in the tasks before each task.
-    offsets: Vec<usize>,
+    steps: StepOrder,
 }
 
 impl Structure {
@@ -28,31 +27,14 @@ impl Structure {
         self.order.complete_order()
     }
 
-    /// Returns the `count` steps of `task` in an order in which each comes after what it waits for; those that wait for
-    /// each other come last.
-    pub(super) fn step_order(&self, task: usize, count: usize) -> Vec<usize> {
-        let start = self.offsets[task];
-        let order = self.steps.complete_order();
-        order
-            .into_iter()
-            .filter(|index| (start..start + count).contains(index))
-            .map(|index| index - start)
-            .collect()
-    }
-
     /// Returns the tasks that are done before `task` for certain, as it needs them.
     pub(super) fn tasks_before(&self, task: usize) -> BTreeSet<usize> {
         self.needs.ancestors(task)
     }
 
-    /// Returns the steps of `task` itself that are done before its `step`.
-    pub(super) fn steps_before(&self, task: usize, step: usize) -> BTreeSet<usize> {
-        let start = self.offsets[task];
-        let before = self.steps.ancestors(start + step);
-        before
-            .into_iter()
-            .filter_map(|index| index.checked_sub(start))
-            .collect()
+    /// Says what steps wait for.
+    pub(super) fn steps(&self) -> &StepOrder {
+        &self.steps
     }
 }
 
@@ -72,13 +54,8 @@ pub(super) fn examine(lab: &WrittenLab, faults: &mut Faults) -> Structure {
     let needs = task_graph(lab, |task| task.needs.iter().collect(), faults);
     let order = task_graph(lab, |task| task.after.iter().collect(), faults).joined(&needs);
     refuse_task_cycles(lab, &order, faults);
-    let mut structure = Structure {
-        needs,
-        order,
-        steps: Graph::default(),
-        offsets: offsets(lab),
-    };
-    structure.steps = examine_after(lab, &structure, faults);
+    let steps = StepOrder::examine(lab, &needs, &order, faults);
+    let structure = Structure { needs, order, steps };
     examine_captures(lab, faults);
     examine_verifications(lab, &structure.task_order(), faults);
     let nodes: Vec<NodeName> = lab.nodes.iter().map(|node| node.get_ref().clone()).collect();
@@ -86,16 +63,6 @@ pub(super) fn examine(lab: &WrittenLab, faults: &mut Faults) -> Structure {
         examine_task(lab, task, &nodes, faults);
     }
     structure
-}
-
-fn offsets(lab: &WrittenLab) -> Vec<usize> {
-    let mut count = 0;
-    let mut offsets = Vec::new();
-    for task in &lab.tasks {
-        offsets.push(count);
-        count += task.steps.len();
-    }
-    offsets
 }
 
 fn step_ids(lab: &WrittenLab) -> impl Iterator<Item = (&str, Range<usize>)> {
@@ -166,75 +133,6 @@ pub(super) fn circle(names: &[&str]) -> String {
     let mut names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     names.extend(names.first().cloned());
     names.join(" needs ")
-}
-
-fn examine_after(lab: &WrittenLab, structure: &Structure, faults: &mut Faults) -> Graph {
-    let all: Vec<(usize, &WrittenStep)> = lab
-        .tasks
-        .iter()
-        .enumerate()
-        .flat_map(|(task, written)| written.steps.iter().map(move |step| (task, step)))
-        .collect();
-    let index = positions(all.iter().map(|(_, step)| step.id.get_ref().as_str()));
-    let mut edges = Vec::new();
-    for (position, (task, step)) in all.iter().enumerate() {
-        let Some(after) = &step.after else {
-            let is_first = structure.offsets[*task] == position;
-            edges.push(if is_first { Vec::new() } else { vec![position - 1] });
-            continue;
-        };
-        let mut before = Vec::new();
-        for entry in after {
-            let name = entry.get_ref().as_str();
-            let Some(found) = index.get(name) else {
-                let mut fault = faults
-                    .fault(entry.span(), format!("there is no step `{name}` to wait for"))
-                    .label("not a step of this lab");
-                fault.hint = suggest::hint(name, index.keys().copied());
-                faults.push(fault);
-                continue;
-            };
-            let other = all[*found].0;
-            if other != *task && !structure.tasks_before(*task).contains(&other) {
-                let needed = lab.tasks[other].id.get_ref();
-                let fault = faults
-                    .fault(
-                        entry.span(),
-                        format!("the step `{name}` belongs to `{needed}`, which this task does not need"),
-                    )
-                    .hint(format!("add `needs = [\"{needed}\"]` to the task"));
-                faults.push(fault);
-            }
-            before.push(*found);
-        }
-        edges.push(before);
-    }
-    let graph = Graph::new(edges);
-    for cycle in graph.cycles() {
-        refuse_cycle(&cycle, &all, faults);
-    }
-    graph
-}
-
-fn refuse_cycle(cycle: &[usize], all: &[(usize, &WrittenStep)], faults: &mut Faults) {
-    let names: Vec<&str> = cycle.iter().map(|step| all[*step].1.id.get_ref().as_str()).collect();
-    let entry = cycle
-        .iter()
-        .filter_map(|step| all[*step].1.after.as_ref())
-        .flatten()
-        .find(|entry| names.contains(&entry.get_ref().as_str()));
-    let place = entry.map_or_else(|| all[cycle[0]].1.id.span(), Spanned::span);
-    let fault = faults
-        .fault(
-            place,
-            format!(
-                "these steps wait for each other: {}",
-                circle(&names).replace(" needs ", " after ")
-            ),
-        )
-        .label("this closes the circle")
-        .hint("a step without `after` waits for the one before it in the file");
-    faults.push(fault);
 }
 
 fn examine_captures(lab: &WrittenLab, faults: &mut Faults) {

@@ -151,6 +151,7 @@ fn step(key: StepKey, task: TaskId, work: Work, after: Vec<StepKey>) -> PlannedS
         undo_elsewhere: BTreeMap::new(),
         when_done: WhenDone::Repeat,
         after,
+        ahead: false,
         stands_on: Vec::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! The plan of `run`.
 
 use super::left_out::prepend_what_is_left_out;
-use super::order::{keep_edges_within, keys, waits_for};
+use super::order::{Order, keys, mark_steps_ahead};
 use super::selection::{PlanError, Range, Selection, find_task, range};
 use crate::domain::{
     Check, Environment, HostWork, Lab, NodeName, Plan, PlannedHost, PlannedLink, PlannedStep, State, Step, StepId,
@@ -24,12 +24,13 @@ pub fn plan_run(lab: &Lab, state: &State, selection: &Selection) -> Result<Plan,
         .filter(|(_, step)| !step.on.is_empty())
         .map(|(task, _)| task.id.clone())
         .collect();
+    let order = Order::new(lab, chosen.iter().map(|(_, step)| *step));
     let mut steps: Vec<PlannedStep> = Vec::new();
     for (task, step) in &chosen {
-        let after = waits_for(lab, task, step, &with_steps);
+        let after = order.waits_for(task, step);
         steps.extend(step.on.iter().map(|on| planned(task, step, on, after.clone())));
     }
-    keep_edges_within(&mut steps);
+    mark_steps_ahead(lab, &mut steps);
     if let (Some(_), Some((first, _))) = (&selection.from, chosen.first()) {
         prepend_what_is_left_out(lab, first, &with_steps, |task| has_passed(task, state), &mut steps);
     }
@@ -125,6 +126,7 @@ fn planned(task: &Task, step: &Step, on: &StepOnNode, after: Vec<StepKey>) -> Pl
         undo_elsewhere: on.undo_elsewhere.clone(),
         when_done: on.when_done,
         after,
+        ahead: false,
         stands_on: Vec::new(),
     }
 }
@@ -198,6 +200,7 @@ fn prepend_resets(lab: &Lab, steps: &mut Vec<PlannedStep>) {
             undo_elsewhere: BTreeMap::new(),
             when_done: WhenDone::Repeat,
             after: Vec::new(),
+            ahead: false,
             stands_on: Vec::new(),
         })
         .collect();

@@ -129,6 +129,7 @@ fn planned(look: &Look<'_>, stands_on: Vec<StepKey>) -> PlannedStep {
         undo_elsewhere: BTreeMap::new(),
         when_done: WhenDone::Repeat,
         after: Vec::new(),
+        ahead: false,
         stands_on,
     }
 }

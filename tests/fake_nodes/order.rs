@@ -1,9 +1,10 @@
 //! What waits for what, and what goes on past a failure.
 
-use super::labs::{Written, check, does, lab, looks, plan, plan_tasks, step, task, text, verified};
+use super::labs::{Written, check, does, lab, look, looks, plan, plan_tasks, step, task, text, verified};
 use super::stage::{Ran, Stage};
 use labctl::domain::{
-    Action, EngineOptionSet, EngineSettings, InitSystem, OptionsSource, Outcome, SkipReason, State, TaskId, UndoText,
+    Action, EngineOptionSet, EngineSettings, InitSystem, OptionsSource, Outcome, Plan, SkipReason, State, Task, TaskId,
+    UndoText,
 };
 use labctl::node::fake::FakeAnswer;
 use labctl::planner::{Selection, plan_run};
@@ -197,6 +198,143 @@ async fn keeping_going_does_all_that_does_not_need_what_failed() {
         }
     ));
     assert_eq!(ran.outcome("later@node-1"), Outcome::Passed);
+}
+
+/// A tutorial of two tasks, and a helper of the second one that needs nothing of the first.
+fn with_a_helper() -> Vec<Task> {
+    let typed = |id: &str| step(id, "node-0", id);
+    vec![
+        task(
+            "ready",
+            &[],
+            vec![look("looked", "node-0", check(looks("is it ready", "")))],
+        ),
+        task("first", &["ready"], vec![typed("typed-11"), typed("typed-12")]),
+        task(
+            "second",
+            &["ready", "first"],
+            vec![
+                typed("helper").after(&["looked"]),
+                typed("typed-21").after(&["typed-12", "helper"]),
+                typed("typed-22"),
+            ],
+        ),
+    ]
+}
+
+fn all_take_long(stage: &Stage, steps: &[&str]) {
+    for step in steps {
+        stage.machine("node-0").fake.answer(step, slow());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_names_what_it_waits_for_runs_beside_the_tasks_above() {
+    let stage = Stage::one();
+    all_take_long(&stage, &["typed-11", "typed-12", "typed-21", "typed-22", "helper"]);
+    let ran = stage.run(&plan_tasks(with_a_helper())).await;
+    assert_apart(&ran, "looked@node-0", "helper@node-0");
+    assert_overlap(&ran, "helper@node-0", "typed-11@node-0");
+    for (above, below) in [
+        ("typed-11", "typed-12"),
+        ("typed-12", "typed-21"),
+        ("helper", "typed-21"),
+        ("typed-21", "typed-22"),
+    ] {
+        assert_apart(&ran, &format!("{above}@node-0"), &format!("{below}@node-0"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_above_lets_a_helper_end_and_begins_nothing_more() {
+    let stage = Stage::one();
+    all_take_long(&stage, &["helper"]);
+    let fails = FakeAnswer::exited(1).takes(Duration::from_secs(2));
+    stage.machine("node-0").fake.answer("typed-11", fails);
+    let ran = stage.run(&plan_tasks(with_a_helper())).await;
+    assert!(
+        ran.started("helper@node-0") < ran.finished("typed-11@node-0"),
+        "the helper had begun before the failure"
+    );
+    assert_eq!(ran.outcome("helper@node-0"), Outcome::Passed);
+    for step in ["typed-12@node-0", "typed-21@node-0", "typed-22@node-0"] {
+        let outcome = ran.outcome(step);
+        assert!(matches!(outcome, Outcome::Skipped { .. }), "{step}: {outcome:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_helper_that_fails_stops_the_tasks_above() {
+    let stage = Stage::one();
+    all_take_long(&stage, &["typed-11"]);
+    stage.machine("node-0").fake.answer("helper", FakeAnswer::exited(1));
+    let ran = stage.run(&plan_tasks(with_a_helper())).await;
+    assert_eq!(ran.outcome("typed-11@node-0"), Outcome::Passed, "it had begun");
+    let reason = SkipReason::Stopping;
+    assert_eq!(ran.outcome("typed-12@node-0"), Outcome::Skipped { reason });
+}
+
+fn waits_of(plan: &Plan, step: &str) -> Vec<String> {
+    let step = plan.steps.iter().find(|planned| planned.key.step.as_str() == step);
+    step.unwrap().after.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_is_not_planned_is_looked_through_step_by_step() {
+    let mut tasks = with_a_helper();
+    tasks.push(task(
+        "third",
+        &["second"],
+        vec![step("typed-31", "node-0", "typed-31").after(&["helper"])],
+    ));
+    let selection = |task: Option<&str>, only: Option<&str>| Selection {
+        task: task.map(str::to_owned),
+        only: only.map(str::to_owned),
+        ..Selection::default()
+    };
+    let lab = lab(tasks);
+    let alone = plan_run(&lab, &State::default(), &selection(None, Some("third"))).unwrap();
+    assert_eq!(waits_of(&alone, "typed-31"), Vec::<String>::new());
+
+    // All but what only looks was done before.
+    let mut state = State::default();
+    let whole = plan_run(&lab, &state, &Selection::default()).unwrap();
+    for step in &whole.steps {
+        state.steps.insert(step.key.clone(), Some(Outcome::Passed));
+    }
+    // What only looks is looked at again, also where a step waits for it through one that was done.
+    state.steps.retain(|key, _| key.step.as_str() != "typed-22");
+    let on_top = plan_run(&lab, &state, &selection(Some("third"), None)).unwrap();
+    assert_eq!(waits_of(&on_top, "helper"), ["looked@node-0"]);
+    assert_eq!(waits_of(&on_top, "typed-21"), ["helper@node-0", "looked@node-0"]);
+    assert_eq!(waits_of(&whole, "typed-31"), ["helper@node-0"]);
+}
+
+#[test]
+fn a_run_until_a_task_leaves_out_the_helpers_of_later_ones() {
+    let until = Selection {
+        until: Some("first".to_owned()),
+        ..Selection::default()
+    };
+    let plan = plan_run(&lab(with_a_helper()), &State::default(), &until).unwrap();
+    let steps: Vec<String> = plan.steps.iter().map(|step| step.key.to_string()).collect();
+    assert_eq!(steps, ["looked@node-0", "typed-11@node-0", "typed-12@node-0"]);
+}
+
+#[test]
+fn only_what_does_not_wait_for_all_tasks_above_is_ahead() {
+    let ahead = |plan: &Plan| -> Vec<String> {
+        let steps = plan.steps.iter().filter(|step| step.ahead);
+        steps.map(|step| step.key.to_string()).collect()
+    };
+    let whole = plan_tasks(with_a_helper());
+    assert_eq!(ahead(&whole), ["helper@node-0"]);
+    let only = Selection {
+        only: Some("second".to_owned()),
+        ..Selection::default()
+    };
+    let alone = plan_run(&lab(with_a_helper()), &State::default(), &only).unwrap();
+    assert_eq!(ahead(&alone), Vec::<String>::new(), "nothing else is done");
 }
 
 fn restarts_the_engine(id: &str, on: &str) -> Written {

@@ -28,6 +28,27 @@ async fn superseded_by_a_task_that_passed() {
     assert_eq!(finished(&ran).superseded, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_task_has_not_begun_by_a_helper_that_ran_ahead_of_it() {
+    let stage = Stage::one();
+    stage.machine("node-0").fake.answer("two", FakeAnswer::exited(1));
+    let mut changed_later = check(looks("is it as task1 left it", "yes"));
+    changed_later.superseded_by = Some(task2());
+    let before = task("before", &[], vec![step("zero", "node-0", "zero")]);
+    let first = task("task1", &["before"], vec![step("one", "node-0", "one")]);
+    let helper = step("helper", "node-0", "helper").after(&["zero"]);
+    let typed = step("two", "node-0", "two").after(&["one", "helper"]);
+    let tasks = vec![
+        before,
+        verified(first, "as-before", "node-0", changed_later),
+        task("task2", &["before", "task1"], vec![helper, typed]),
+    ];
+    let ran = stage.run(&plan_tasks(tasks.clone())).await;
+    assert_eq!(ran.outcome("helper@node-0"), Outcome::Passed);
+    let ran = stage.run(&plan_verify(&lab(tasks), &[]).unwrap()).await;
+    assert_eq!(ran.outcome("as-before@node-0"), Outcome::FailedCheck);
+}
+
 /// What task 2 is known by.
 fn a_proxy() -> Sign {
     Sign {

@@ -127,6 +127,7 @@ fn same_elsewhere(one: &PlannedStep, other: &PlannedStep) -> bool {
         undo_elsewhere,
         when_done,
         after,
+        ahead,
         stands_on,
     } = one;
     let steps = |after: &[crate::domain::StepKey]| {
@@ -148,6 +149,7 @@ fn same_elsewhere(one: &PlannedStep, other: &PlannedStep) -> bool {
         && *undo_elsewhere == other.undo_elsewhere
         && *when_done == other.when_done
         && steps(after) == steps(&other.after)
+        && *ahead == other.ahead
         && steps(stands_on) == steps(&other.stands_on)
 }
 
@@ -164,6 +166,9 @@ fn step_lines(step: &PlannedStep, nodes: &[&NodeName], style: Style) -> Vec<Line
     let who = if step.as_root { ", as root" } else { "" };
     let mut field = |label: &str, value: &str| lines.extend(labelled(INDENT, label, value, style));
     field("on", &format!("{}{who}", on.join(", ")));
+    if step.ahead {
+        field("begins", &beginning_ahead(step));
+    }
     for (label, value) in work_fields(&step.work) {
         field(label, &value);
     }
@@ -192,6 +197,16 @@ fn step_lines(step: &PlannedStep, nodes: &[&NodeName], style: Style) -> Vec<Line
         field("again", "done even where all of that holds already");
     }
     lines
+}
+
+/// Says when `step` begins, whose task still waits for others then.
+fn beginning_ahead(step: &PlannedStep) -> String {
+    let mut after: Vec<&str> = step.after.iter().map(|key| key.step.as_str()).collect();
+    after.dedup();
+    if after.is_empty() {
+        return "at once, whatever tasks above still run".to_owned();
+    }
+    format!("after {}, whatever tasks above still run", after.join(", "))
 }
 
 fn work_fields(work: &Work) -> Vec<(&'static str, String)> {

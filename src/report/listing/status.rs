@@ -104,6 +104,7 @@ fn task_lines(state: &State) -> Vec<Line> {
         id,
         title,
         steps,
+        ahead: _,
         is_whole,
     } in &state.tasks
     {

@@ -51,11 +51,12 @@ pub(super) fn step(task: (&str, &str), id: &str, on: &str, title: &str, action: 
         undo_elsewhere: BTreeMap::new(),
         when_done: WhenDone::Skip,
         after: Vec::new(),
+        ahead: false,
         stands_on: Vec::new(),
     }
 }
 
-fn run(words: &[&str]) -> Action {
+pub(super) fn run(words: &[&str]) -> Action {
     let command = CommandText::Argv(words.iter().map(|word| text(word)).collect());
     Action::Run {
         command,

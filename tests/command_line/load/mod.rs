@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 mod machines;
+mod order;
 mod steps;
 
 fn facts(flavour: ComposeFlavour) -> Facts {
