@@ -29,6 +29,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod transcript;
+mod turns;
 mod verify;
 
 pub use chronicle::{

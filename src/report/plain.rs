@@ -117,6 +117,35 @@ impl<W: Write> PlainReporter<W> {
         ));
         self.write(&lines);
     }
+
+    fn tell(&mut self, happening: Happening) {
+        match happening {
+            Happening::StepBegan(step) => self.show_start(&step),
+            Happening::Output(step, lines) => self.show_output(&step, &lines),
+            Happening::StepEnded(ended, rest) => {
+                self.show_output(&ended.step.key, &rest);
+                self.show_end(&ended);
+            }
+            Happening::Told(text) => {
+                let lines = told_lines(&text, self.options.style);
+                self.write(&lines);
+            }
+            Happening::Undone(step, undo) if !self.is(Verbosity::Quiet) => {
+                self.write(&[undone_line(&step, &undo, self.story.node_columns())]);
+            }
+            Happening::Finished => {
+                let lines = if self.story.verb() == Verb::Verify {
+                    verify_lines(&self.story, self.options.verbosity, self.options.style)
+                } else if self.is(Verbosity::Quiet) {
+                    brief_closing_lines(&self.story, self.options.style)
+                } else {
+                    closing_lines(&self.story, self.options.style)
+                };
+                self.write(&lines);
+            }
+            Happening::Began | Happening::Undone(..) => {}
+        }
+    }
 }
 
 /// Returns the heading of the task that `step` belongs to.
@@ -136,31 +165,8 @@ pub(crate) fn heading_lines(step: &PlannedStep, first: bool) -> Vec<Line> {
 
 impl<W: Write + Send> Reporter for PlainReporter<W> {
     fn notice(&mut self, notice: &Notice) {
-        match self.story.follow(notice, Instant::now()) {
-            Some(Happening::StepBegan(step)) => self.show_start(&step),
-            Some(Happening::Output(step, lines)) => self.show_output(&step, &lines),
-            Some(Happening::StepEnded(ended, rest)) => {
-                self.show_output(&ended.step.key, &rest);
-                self.show_end(&ended);
-            }
-            Some(Happening::Told(text)) => {
-                let lines = told_lines(&text, self.options.style);
-                self.write(&lines);
-            }
-            Some(Happening::Undone(step, undo)) if !self.is(Verbosity::Quiet) => {
-                self.write(&[undone_line(&step, &undo, self.story.node_columns())]);
-            }
-            Some(Happening::Finished) => {
-                let lines = if self.story.verb() == Verb::Verify {
-                    verify_lines(&self.story, self.options.verbosity, self.options.style)
-                } else if self.is(Verbosity::Quiet) {
-                    brief_closing_lines(&self.story, self.options.style)
-                } else {
-                    closing_lines(&self.story, self.options.style)
-                };
-                self.write(&lines);
-            }
-            Some(Happening::Began | Happening::Undone(..)) | None => {}
+        for happening in self.story.follow_in_turn(notice, Instant::now()) {
+            self.tell(happening);
         }
     }
 

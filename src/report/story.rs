@@ -3,6 +3,7 @@
 use super::ended::cause;
 use super::tail::Tail;
 use super::tally::{CleanupTally, Tally};
+use super::turns::Turns;
 use crate::domain::{
     Event, EventKind, Finding, Notice, Outcome, OutputRecord, Plan, PlannedStep, SkipReason, StepKey, Stream, Undo,
     Verb, Verdict,
@@ -34,6 +35,7 @@ pub(crate) struct Story {
     skipped: usize,
     /// The steps that hold.
     held: BTreeSet<StepKey>,
+    turns: Turns,
     pub(crate) began: Option<(Timestamp, Instant)>,
     /// Where its report is.
     pub(crate) report: Option<String>,
@@ -106,6 +108,12 @@ pub(crate) enum Happening {
 }
 
 impl Story {
+    /// Takes in a `notice` that arrived `now` and returns what is to be told now, in the order of the tasks.
+    pub(crate) fn follow_in_turn(&mut self, notice: &Notice, now: Instant) -> Vec<Happening> {
+        let happening = self.follow(notice, now);
+        happening.map_or_else(Vec::new, |happening| self.turns.take(happening, &self.steps))
+    }
+
     /// Takes in a `notice` that arrived `now` and says what it means.
     pub(crate) fn follow(&mut self, notice: &Notice, now: Instant) -> Option<Happening> {
         match notice {
@@ -133,6 +141,7 @@ impl Story {
                 self.steps = steps.map(|step| (step.key.clone(), Arc::new(step.clone()))).collect();
                 self.plan = Some((**plan).clone());
                 self.began = Some((event.at, now));
+                self.tally.expect(plan);
                 Some(Happening::Began)
             }
             EventKind::StepStarted { step, .. } => {

@@ -1,7 +1,7 @@
 //! Counts a run's steps by task and node, and what a cleanup did.
 
 use crate::domain::{
-    Counts, Difference, HostLine, HostsFault, NodeName, Outcome, PlannedStep, Removable, TaskId, Undo,
+    Counts, Difference, HostLine, HostsFault, NodeName, Outcome, Plan, PlannedStep, Removable, TaskId, Undo,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,8 +10,10 @@ use std::time::Duration;
 /// The counts of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// The tasks in the order in which their first step ended.
+    /// The tasks of which a step has ended, in the plan's order.
     pub(crate) tasks: Vec<TaskTally>,
+    /// All tasks of the plan.
+    planned: Vec<TaskId>,
     /// All steps.
     pub(crate) counts: Counts,
     /// Steps that the run was stopped in.
@@ -25,31 +27,44 @@ pub(crate) struct Tally {
 pub(crate) struct TaskTally {
     pub(crate) id: TaskId,
     pub(crate) nodes: BTreeMap<NodeName, Counts>,
-    /// From the first step's start to the last one's end.
-    pub(crate) span: Option<(Timestamp, Timestamp)>,
+    /// From the first step's start to the last one's end, without those that may run ahead of it.
+    span: Option<(Timestamp, Timestamp)>,
+    /// The same of its steps that may run ahead of it.
+    span_ahead: Option<(Timestamp, Timestamp)>,
 }
 
 impl Tally {
+    /// Learns the order of the tasks from `plan`.
+    pub(crate) fn expect(&mut self, plan: &Plan) {
+        self.planned = plan.steps.iter().map(|step| step.task.clone()).collect();
+        self.planned.dedup();
+    }
+
     /// Counts the `outcome` of `step`, which ended `at` after it `took` some time.
     pub(crate) fn count(&mut self, step: &PlannedStep, outcome: &Outcome, at: Timestamp, took: Duration) {
         self.counts.count(outcome);
         if *outcome == Outcome::Cancelled {
             self.cancelled += 1;
         }
-        let place = self.tasks.iter().position(|task| task.id == step.task);
-        let place = place.unwrap_or_else(|| {
-            self.tasks.push(TaskTally {
-                id: step.task.clone(),
-                nodes: BTreeMap::new(),
-                span: None,
-            });
-            self.tasks.len() - 1
-        });
+        let turn = |id: &TaskId| self.planned.iter().position(|task| task == id);
+        let place = match self.tasks.iter().position(|task| task.id == step.task) {
+            Some(place) => place,
+            None => {
+                let place = self.tasks.partition_point(|task| turn(&task.id) <= turn(&step.task));
+                self.tasks.insert(place, TaskTally::new(step.task.clone()));
+                place
+            }
+        };
         let Some(task) = self.tasks.get_mut(place) else { return };
         task.nodes.entry(step.key.node.clone()).or_default().count(outcome);
         let began = at.checked_sub(took).unwrap_or(at);
-        let (first, last) = task.span.unwrap_or((began, at));
-        task.span = Some((first.min(began), last.max(at)));
+        let span = if step.ahead {
+            &mut task.span_ahead
+        } else {
+            &mut task.span
+        };
+        let (first, last) = span.unwrap_or((began, at));
+        *span = Some((first.min(began), last.max(at)));
     }
 
     /// Returns how many steps have ended.
@@ -60,9 +75,19 @@ impl Tally {
 }
 
 impl TaskTally {
+    fn new(id: TaskId) -> Self {
+        Self {
+            id,
+            nodes: BTreeMap::new(),
+            span: None,
+            span_ahead: None,
+        }
+    }
+
     /// Returns how long the task took.
     pub(crate) fn took(&self) -> Duration {
         self.span
+            .or(self.span_ahead)
             .and_then(|(first, last)| last.duration_since(first).try_into().ok())
             .unwrap_or_default()
     }

@@ -169,8 +169,8 @@ fn locked(story: &Mutex<Story>) -> MutexGuard<'_, Story> {
 
 impl Reporter for ScreenReporter {
     fn notice(&mut self, notice: &Notice) {
-        let happening = locked(&self.story).follow(notice, (self.options.now)());
-        if let Some(happening) = &happening {
+        let happenings = locked(&self.story).follow_in_turn(notice, (self.options.now)());
+        for happening in &happenings {
             self.tell(happening);
         }
         // Output can come by the megabyte: it is drawn with the next tick.

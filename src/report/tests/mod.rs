@@ -1,5 +1,6 @@
 //! Every reporter and listing, shown a scripted run and compared with what it should look like.
 
+mod ahead;
 mod endings;
 mod html;
 mod json;
