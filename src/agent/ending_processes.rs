@@ -32,7 +32,8 @@ impl CommandProcesses {
     /// The same where nothing is known but `marker`: a group is the command's whose leader carries it.
     pub(crate) fn by_mark(marker: &str) -> Self {
         let mut marked = processes::with_mark(marker).into_iter();
-        let leads = |pid: &i32| ProcessState::of(*pid).is_some_and(|state| state.group == *pid);
+        let leads =
+            |pid: &i32| ProcessState::of(*pid).is_some_and(|state| state.group == *pid) && !processes::is_engine(*pid);
         Self::new(marked.find(leads), marker)
     }
 

@@ -18,6 +18,7 @@ use signal_hook::consts::{SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Keeps the commands that standard input tells of, says on standard output what there is to say about them, and ends after the last.
@@ -44,11 +45,13 @@ pub(crate) fn keep() -> io::Result<()> {
             cancelling.cancel(signal);
         }
     })?;
+    // Later there may be no descriptor left.
+    let nothing = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     take_orders(&commands);
     commands.teller.close();
-    leave_connection()?;
+    let left = leave_connection(&nothing);
     commands.await_all();
-    Ok(())
+    left
 }
 
 /// Takes orders until no more come.
@@ -66,18 +69,17 @@ fn take_orders(commands: &Arc<Commands>) {
     }
 }
 
-fn leave_connection() -> io::Result<()> {
-    let nothing = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::stdio::dup2_stdin(&nothing)?;
-    rustix::stdio::dup2_stdout(&nothing)?;
-    rustix::stdio::dup2_stderr(&nothing)?;
+fn leave_connection(nothing: &OwnedFd) -> io::Result<()> {
+    rustix::stdio::dup2_stdin(nothing)?;
+    rustix::stdio::dup2_stdout(nothing)?;
+    rustix::stdio::dup2_stderr(nothing)?;
     Ok(())
 }
 
 /// The commands that are kept.
 #[derive(Debug)]
 struct Commands {
-    teller: Teller,
+    teller: Arc<Teller>,
     running: Mutex<HashMap<u32, Running>>,
     ended: Condvar,
 }

@@ -9,14 +9,14 @@ use crate::faults::plain;
 use crate::kept_output::Output;
 use crate::news::News;
 use crate::record::{End, Notes, Record, STREAMS};
-use crate::start_as::start_as;
+use crate::start_as::Starting;
 use crate::threads;
 use crate::wakeups::{Bell, Wakeups};
 use labctl_agent::Exec;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
@@ -29,9 +29,6 @@ const LISTENING: Duration = Duration::from_secs(2);
 
 /// How often is looked whether the command has ended, where the kernel does not tell.
 const LOOKING: Duration = Duration::from_millis(4);
-
-/// How much a pipe takes at once.
-const PIPE: usize = 60 << 10;
 
 /// Makes `record`, and keeps `exec` there until it has ended and nobody writes to its pipes any more; `bell` cancels it. Fails with the
 /// reason where there is no record; whatever else goes wrong is on record.
@@ -52,6 +49,7 @@ pub(crate) fn keep(record: Record, exec: Exec, bell: Bell, tell: impl Fn(News)) 
         buffer: vec![0; CHUNK],
         deadline: Instant::now().checked_add(Duration::from_millis(exec.deadline_ms)),
         grace: Duration::from_millis(exec.grace_ms),
+        is_concluded: false,
     };
     keeping.keep(exec);
     Ok(())
@@ -92,14 +90,17 @@ struct Keeping<T> {
     buffer: Vec<u8>,
     deadline: Option<Instant>,
     grace: Duration,
+    is_concluded: bool,
 }
 
 impl<T: Fn(News)> Keeping<T> {
     /// Runs the command and writes down how it ended.
     fn keep(mut self, exec: Exec) {
-        let (kind, number, reason) = match self.start(exec) {
-            Ok(child) => self.await_end(child),
-            Err(reason) => ("unstarted", 0, reason),
+        let exec = Arc::new(exec);
+        let starting = Starting::begin(&exec, self.record.marker());
+        let (kind, number, reason) = match &starting {
+            Ok(starting) => self.run(starting, exec),
+            Err(reason) => ("unstarted", 0, reason.clone()),
         };
         self.drain();
         let [stdout, stderr] = self.outputs.each_mut().map(Output::close);
@@ -113,23 +114,41 @@ impl<T: Fn(News)> Keeping<T> {
         if self.record.conclude(&self.draft, &end).is_err() {
             self.record.abandon();
         }
+        self.is_concluded = true;
         (self.tell)(News::Complete);
         // Nobody gets SIGPIPE from here: a child in the background is listened to until it has ended, or does not want to be any more.
         while self.outputs.iter().any(Output::is_held_open) {
             self.turn(None, None);
         }
+        if let Ok(starting) = starting {
+            starting.join();
+        }
     }
 
-    /// Starts the command. Fails with the reason.
-    fn start(&mut self, exec: Exec) -> Result<Child, String> {
-        let exec = Arc::new(exec);
-        let mut child = start_as(&exec, self.record.marker())?;
+    /// Waits until the command has started and ended; says how.
+    fn run(&mut self, starting: &Starting, exec: Arc<Exec>) -> (&'static str, i32, String) {
+        let started = loop {
+            if let Some(started) = starting.take() {
+                break started;
+            }
+            if let Some(kind) = self.why_to_end() {
+                return match starting.give_up() {
+                    Some(mut child) => self.end(&mut child, kind),
+                    None => (kind, 0, String::new()),
+                };
+            }
+            self.turn(Some(starting.ended()), self.deadline);
+        };
+        let mut child = match started {
+            Ok(child) => child,
+            Err(reason) => return ("unstarted", 0, reason),
+        };
         if let Err(error) = self.attend(&mut child, exec) {
-            self.end_processes(&child);
-            let _ = child.try_wait();
-            return Err(format!("the node cannot start it: {}", plain(&error)));
+            let reason = format!("the node has no room to attend to it: {}", plain(&error));
+            self.end(&mut child, "lost");
+            return ("lost", 0, reason);
         }
-        Ok(child)
+        self.await_end(child)
     }
 
     /// Notes `child`, takes its pipes, and gives it its input.
@@ -142,47 +161,49 @@ impl<T: Fn(News)> Keeping<T> {
         for (pipe, output) in pipes.into_iter().zip(&mut self.outputs) {
             output.open(pipe.ok_or(io::ErrorKind::BrokenPipe)?);
         }
-        let Some(stdin) = child.stdin.take() else {
-            return Ok(());
-        };
-        // One that has ended reads nothing.
-        if exec.stdin.0.len() <= PIPE {
-            let _ = channel::write_all(&stdin, &exec.stdin.0);
-        } else {
+        if let Some(stdin) = child.stdin.take() {
             threads::start(move || {
+                // One that has ended reads nothing.
                 let _ = channel::write_all(&stdin, &exec.stdin.0);
             })?;
         }
         Ok(())
     }
 
+    /// Says why the command is to end, where it is.
+    fn why_to_end(&self) -> Option<&'static str> {
+        if self.wakeups.is_cancelled() {
+            return Some("cancelled");
+        }
+        let has_passed = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        has_passed.then_some("timedout")
+    }
+
     /// Waits until the command, whose leader is `child`, has ended; says how.
     fn await_end(&mut self, mut child: Child) -> (&'static str, i32, String) {
         // Becomes readable when it ends; kernels before 5.3 have no such thing.
         let ending = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).ok();
-        let kind = loop {
+        loop {
             if let Ok(Some(status)) = child.try_wait() {
                 return judge(status);
             }
-            if self.wakeups.is_cancelled() {
-                break "cancelled";
-            }
-            if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                break "timedout";
+            if let Some(kind) = self.why_to_end() {
+                return self.end(&mut child, kind);
             }
             let looking = ending.is_none().then(|| Instant::now() + LOOKING);
-            self.turn(ending.as_ref(), [self.deadline, looking].into_iter().flatten().min());
-        };
-        self.end_processes(&child);
-        // Whoever survived KILL hangs in the kernel; the record must not.
-        let _ = child.try_wait();
-        (kind, 0, String::new())
+            let limit = [self.deadline, looking].into_iter().flatten().min();
+            self.turn(ending.as_ref().map(AsFd::as_fd), limit);
+        }
     }
 
-    fn end_processes(&mut self, child: &Child) {
+    /// Ends the command, whose leader is `child`, as `kind`.
+    fn end(&mut self, child: &mut Child, kind: &'static str) -> (&'static str, i32, String) {
         let leader = Pid::from_child(child).as_raw_pid();
         let processes = CommandProcesses::new(Some(leader), self.record.marker());
         processes.end(self.grace, |time| self.read_for(time));
+        // Whoever survived KILL hangs in the kernel; the record must not.
+        let _ = child.try_wait();
+        (kind, 0, String::new())
     }
 
     /// Waits until all output has arrived, but no longer than a child in the background holds it open in silence.
@@ -207,14 +228,14 @@ impl<T: Fn(News)> Keeping<T> {
 
     /// Waits until there is output, `ending` has come, or the command is to be cancelled, at most until `limit`. Takes the output, and says
     /// whether there was any.
-    fn turn(&mut self, ending: Option<&OwnedFd>, limit: Option<Instant>) -> bool {
+    fn turn(&mut self, ending: Option<BorrowedFd<'_>>, limit: Option<Instant>) -> bool {
         let [stdout, stderr] = self.outputs.each_ref().map(Output::source);
-        let ready = self.wakeups.wait([stdout, stderr, ending.map(AsFd::as_fd)], limit);
+        let ready = self.wakeups.wait([stdout, stderr, ending], limit);
         let mut has_news = false;
         for (output, is_ready) in self.outputs.iter_mut().zip(ready) {
             has_news |= is_ready && output.read(&mut self.buffer);
         }
-        if has_news {
+        if has_news && !self.is_concluded {
             (self.tell)(News::Output);
         }
         has_news

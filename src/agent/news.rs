@@ -1,14 +1,16 @@
 //! What a keeper tells whoever started it, so that nobody has to look again and again.
 
 use crate::channel::lock;
+use crate::threads;
 use labctl_agent::{Exec, encode};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// How many bytes a reason may have: a message of less than 4096 bytes goes into a pipe whole or not at all.
 const REASON: usize = 3 << 10;
@@ -53,9 +55,11 @@ pub(crate) struct Teller {
 #[derive(Debug)]
 struct State {
     /// `None` once nobody listens any more.
-    pipe: Option<OwnedFd>,
-    /// What the pipe had no room for. Whoever reads nothing looks by itself after a while.
+    pipe: Option<Arc<OwnedFd>>,
+    /// What the pipe had no room for.
     untold: BTreeMap<u32, News>,
+    /// Whether a thread waits for room.
+    is_waiting: bool,
 }
 
 impl Teller {
@@ -64,23 +68,46 @@ impl Teller {
     /// # Errors
     ///
     /// Where the process has no descriptor left.
-    pub(crate) fn on_standard_output() -> io::Result<Self> {
+    pub(crate) fn on_standard_output() -> io::Result<Arc<Self>> {
         let pipe = fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?;
         fcntl_setfl(&pipe, OFlags::NONBLOCK)?;
         let state = State {
-            pipe: Some(pipe),
+            pipe: Some(Arc::new(pipe)),
             untold: BTreeMap::new(),
+            is_waiting: false,
         };
-        Ok(Self {
+        Ok(Arc::new(Self {
             state: Mutex::new(state),
-        })
+        }))
     }
 
     /// Tells `news` about order `number`.
-    pub(crate) fn tell(&self, number: u32, news: News) {
+    pub(crate) fn tell(self: &Arc<Self>, number: u32, news: News) {
         let mut state = lock(&self.state);
         state.untold.insert(number, news);
         state.flush();
+        if state.untold.is_empty() || state.is_waiting {
+            return;
+        }
+        let teller = Arc::clone(self);
+        // Without a thread, whatever is told next tells this, too.
+        state.is_waiting = threads::start(move || teller.tell_when_there_is_room()).is_ok();
+    }
+
+    fn tell_when_there_is_room(&self) {
+        loop {
+            let pipe = {
+                let mut state = lock(&self.state);
+                state.flush();
+                let Some(pipe) = state.pipe.clone().filter(|_| !state.untold.is_empty()) else {
+                    state.is_waiting = false;
+                    return;
+                };
+                pipe
+            };
+            // One that nobody reads any more is ready, too.
+            let _ = poll(&mut [PollFd::new(&*pipe, PollFlags::OUT)], None);
+        }
     }
 
     /// Says nothing from now on.
@@ -100,6 +127,9 @@ impl State {
                 }
                 Err(_) => self.pipe = None,
             }
+        }
+        if self.pipe.is_none() {
+            self.untold.clear();
         }
     }
 }

@@ -26,13 +26,17 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How much is read of a file that tells something: the first line, and of a reason what is told.
 const TOLD: usize = 129 + 4096;
 
 /// Between TERM and KILL, where the keeper is gone.
 pub(crate) const LOST_GRACE: Duration = Duration::from_secs(2);
+
+/// How long a process may take between its start and carrying its mark, and how often is looked.
+const STARTING: Duration = Duration::from_millis(100);
+const LOOKING: Duration = Duration::from_millis(5);
 
 const LOST: &str = "its supervisor on the node is gone: the node was restarted, or somebody killed it";
 
@@ -267,7 +271,12 @@ impl Record {
         if let Some(watch) = self.alive("watch") {
             let _ = kill_process(watch, Signal::HUP);
         }
-        CommandProcesses::new(self.leader(), &self.marker).end(LOST_GRACE, sleep);
+        let leader = self.leader();
+        if leader.is_none() {
+            // Its keeper may have been killed in the middle of a start.
+            self.await_mark();
+        }
+        CommandProcesses::new(leader, &self.marker).end(LOST_GRACE, sleep);
         for secret in ["spec", "stdin"] {
             // Only the shell supervisor made them.
             let _ = fs::remove_file(self.file(secret));
@@ -281,6 +290,14 @@ impl Record {
             reason: LOST.to_owned(),
         };
         self.conclude(&EndDraft::take_over(&self.draft())?, &end)
+    }
+
+    /// Waits a moment for a process that carries the mark.
+    fn await_mark(&self) {
+        let started = Instant::now();
+        while processes::with_mark(&self.marker).is_empty() && started.elapsed() < STARTING {
+            sleep(LOOKING);
+        }
     }
 
     /// Returns the command's process group, where that number still means the same.

@@ -22,6 +22,11 @@ impl Bell {
         Ok(Self(Arc::new(made)))
     }
 
+    /// Returns what becomes readable when it rings.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
     /// Rings it, for good.
     pub(crate) fn ring(&self) {
         // A counter that is full has rung already.

@@ -323,6 +323,21 @@ fn what_a_command_left_running_on_purpose_is_not_ended_as_long_as_its_record_is_
     assert_eq!(instance.processes(), 0);
 }
 
+#[test]
+fn an_engine_that_a_command_started_is_not_ended_by_its_mark() {
+    let (mut agent, instance) = (Agent::start(), Instance::new());
+    let engine = instance.place.path().join("dockerd");
+    fs::copy("/bin/sleep", &engine).unwrap();
+    let text = format!("setsid {} 100 >/dev/null 2>&1 & echo $!", engine.display());
+    let pid = String::from_utf8(agent.exec(instance.exec("a", &text)).1.stdout).unwrap();
+    until("it has its name", || {
+        fs::read_to_string(format!("/proc/{}/comm", pid.trim())).is_ok_and(|name| name == "dockerd\n")
+    });
+    fs::remove_dir_all(instance.file("a", "")).unwrap();
+    assert_eq!(agent.answer(stop(&instance)), Ok(Answer::Done));
+    assert!(lives(&pid));
+}
+
 /// Starts `text` as the labctl before this one did: by its shell supervisor.
 fn start_with_shell_supervisor(instance: &Instance, name: &str, text: &str) {
     let supervisor = format!("{}/supervisor", instance.path);
