@@ -95,6 +95,7 @@ impl State {
                 let skipped = matches!(outcome, Outcome::Skipped { .. }) && !outcome.lets_others_go_on();
                 if !skipped {
                     self.steps.insert(step.clone(), Some(outcome.clone()));
+                    self.note_ahead(step);
                 }
             }
             EventKind::Undone {
@@ -160,15 +161,26 @@ impl State {
             });
             let task = &mut self.tasks[at];
             task.steps.insert(step.key.clone());
-            if step.ahead {
-                task.ahead.insert(step.key.clone());
-            } else {
-                task.ahead.remove(&step.key);
-            }
             task.is_whole |= !plan.in_part.contains(&step.task);
             behind = at + 1;
         }
         self.plan = Some(plan.clone());
+    }
+
+    /// Notes whether `key`, which has ended, ran ahead of its task: another plan may have it that never came to it.
+    fn note_ahead(&mut self, key: &StepKey) {
+        let mut planned = self.plan.iter().flat_map(|plan| &plan.steps);
+        let Some(step) = planned.find(|step| step.key == *key) else {
+            return;
+        };
+        let ahead = step.ahead;
+        if let Some(task) = self.tasks.iter_mut().find(|task| task.id == step.task) {
+            if ahead {
+                task.ahead.insert(key.clone());
+            } else {
+                task.ahead.remove(key);
+            }
+        }
     }
 
     /// Returns the task `id`, where a plan had it.

@@ -108,9 +108,10 @@ fn plan_node(node: &NodeName, owed: &[Undo]) -> Vec<PlannedStep> {
         by_phase.entry(undo.phase()).or_default().push(undo.clone());
     }
     if let Some(directories) = by_phase.get_mut(&UndoPhase::Directories) {
-        // Several steps may have made parts of one directory: whether it is empty shows after all of them, the deepest first.
+        // Several steps may have made parts of one directory: whether it is empty shows after all of them. What another has made in it
+        // begins further down.
         directories.sort_by_key(|undo| match undo {
-            Undo::RemoveEmptyDirectories { deepest, .. } => (1, std::cmp::Reverse(deepest.len())),
+            Undo::RemoveEmptyDirectories { topmost, .. } => (1, std::cmp::Reverse(topmost.len())),
             _ => (0, std::cmp::Reverse(0)),
         });
     }

@@ -12,7 +12,12 @@ pub(crate) struct Turns {
     /// The tasks of which a step was told that does not run ahead.
     begun: BTreeSet<TaskId>,
     waiting: Vec<Waiting>,
+    /// How many lines of output each step has waiting, and how many were left out.
+    lines: BTreeMap<StepKey, (usize, usize)>,
 }
+
+/// How many lines of output of a step wait at the most.
+const WAITING_LINES: usize = 1000;
 
 #[derive(Debug)]
 struct Waiting {
@@ -51,16 +56,34 @@ impl Turns {
             return vec![happening];
         }
         let failed = matches!(&happening, Happening::StepEnded(ended, _) if !ended.outcome.lets_others_go_on());
-        self.waiting.push(Waiting {
-            task: step.task.clone(),
-            step: step.key.clone(),
-            happening,
-        });
+        self.hold(step, happening);
         if failed {
             self.release(|waiting| waiting.step == step.key)
         } else {
             Vec::new()
         }
+    }
+
+    /// Keeps `happening` of `step` for later; of much output its beginning, and how much more there was.
+    fn hold(&mut self, step: &PlannedStep, happening: Happening) {
+        let (waiting, left_out) = self.lines.entry(step.key.clone()).or_default();
+        if let Happening::Output(_, lines) = &happening {
+            if *waiting + lines.len() > WAITING_LINES {
+                *left_out += lines.len();
+                return;
+            }
+            *waiting += lines.len();
+        }
+        let mut held = vec![happening];
+        if matches!(held[0], Happening::StepEnded(..)) && *left_out > 0 {
+            let note = format!("({left_out} more lines; all are in its file)");
+            held.insert(0, Happening::Output(step.key.clone(), vec![note]));
+        }
+        self.waiting.extend(held.into_iter().map(|happening| Waiting {
+            task: step.task.clone(),
+            step: step.key.clone(),
+            happening,
+        }));
     }
 
     /// Returns all that is not told yet, as the run has ended.

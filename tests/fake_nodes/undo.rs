@@ -69,6 +69,24 @@ async fn a_file_goes_with_the_directories_it_made_necessary() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_directory_that_two_steps_have_files_below_goes_with_the_last_of_them() {
+    for paths in [
+        ["/opt/demo/longer/a", "/opt/demo/b/a"],
+        ["/opt/demo/b/a", "/opt/demo/longer/a"],
+    ] {
+        let stage = Stage::one();
+        let machine = stage.machine("node-0");
+        let before = machine.disk(|disk| disk.clone());
+        for path in paths {
+            stage.run(&plan(vec![writes(path, "x")])).await;
+        }
+        stage.cleanup().await;
+        assert!(!stage.state().owes_anything());
+        assert_eq!(machine.disk(|disk| disk.clone()), before, "{paths:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_file_that_was_changed_since_is_left_and_reported_until_somebody_decides() {
     let stage = Stage::one();
     let machine = stage.machine("node-0");

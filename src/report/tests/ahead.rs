@@ -70,6 +70,19 @@ fn a_step_ahead_is_told_of_under_its_task() {
 }
 
 #[test]
+fn of_much_output_ahead_the_beginning_is_told_and_how_much_more_there_was() {
+    let mut script = beginning();
+    for line in 0..1500 {
+        script.output("helper", "node-0", format!("line {line}\n").as_bytes());
+    }
+    script.end("helper", "node-0", Outcome::Passed, 900);
+    let lines = lines(&script.finish(), Verbosity::Verbose);
+    let told = lines.iter().filter(|line| line.contains("line ")).count();
+    assert_eq!(told, 999, "the first of a thousand is what the helper says");
+    assert!(at(&lines, "(501 more lines; all are in its file)") > at(&lines, "line 998"));
+}
+
+#[test]
 fn a_failure_ahead_is_told_at_once() {
     let mut script = beginning();
     script.end("helper", "node-0", Outcome::Exited { code: 1 }, 900);
