@@ -84,7 +84,7 @@ pub(super) async fn carry_out_and_report(
     reporters.extend(results.junit.map(JunitFile::reporter));
     let mut reporter: Box<dyn Reporter> = Box::new(FanOut::new(reporters));
     if let Some(report) = results.report {
-        reporter = report.reporter(reporter);
+        reporter = report.reporter(reporter, session.common.json);
     }
     let stop = run.stop.clone();
     let (sender, notices) = notice_channel();

@@ -76,11 +76,13 @@ impl ReportFiles {
         }
     }
 
-    /// Returns what writes it, and then lets `inner` tell where it is; where it could not be written, nobody is sent there.
-    pub(super) fn reporter(&self, inner: Box<dyn Reporter>) -> Box<dyn Reporter> {
+    /// Returns what writes it, and then lets `inner` tell where it is. Where it could not be written, nobody is sent there, unless `inner`
+    /// tells `all` that the journal has.
+    pub(super) fn reporter(&self, inner: Box<dyn Reporter>, all: bool) -> Box<dyn Reporter> {
         Box::new(ReportWriter {
             files: self.clone(),
             inner,
+            all,
             named: None,
         })
     }
@@ -104,6 +106,7 @@ impl ReportFiles {
 struct ReportWriter {
     files: ReportFiles,
     inner: Box<dyn Reporter>,
+    all: bool,
     /// What says where the report is, held back until it is there.
     named: Option<Notice>,
 }
@@ -118,7 +121,8 @@ impl Reporter for ReportWriter {
                 }
                 EventKind::RunFinished { .. } | EventKind::RunAborted { .. } => {
                     self.files.write();
-                    let named = self.named.take().filter(|_| self.files.written().is_ok());
+                    let is_told = self.all || self.files.written().is_ok();
+                    let named = self.named.take().filter(|_| is_told);
                     if let Some(named) = named {
                         self.inner.notice(&named);
                     }
@@ -165,9 +169,6 @@ mod tests {
     #[test]
     fn nobody_is_sent_to_a_report_that_could_not_be_written() {
         let run = RunId::new("run-1").unwrap();
-        let files = ReportFiles::new(Path::new("/no/such/instance"), &run);
-        let heard = Heard::default();
-        let mut reporter = files.reporter(Box::new(heard.clone()));
         let event = |index, kind| {
             Notice::Event(Event {
                 index,
@@ -190,10 +191,18 @@ mod tests {
                 took: Duration::ZERO,
             },
         );
-        reporter.notice(&named);
-        reporter.notice(&finished);
-        reporter.finish();
-        assert_eq!(*heard.0.lock().unwrap(), [finished]);
-        assert!(files.written().is_err());
+        for (all, told) in [
+            (false, vec![finished.clone()]),
+            (true, vec![named.clone(), finished.clone()]),
+        ] {
+            let files = ReportFiles::new(Path::new("/no/such/instance"), &run);
+            let heard = Heard::default();
+            let mut reporter = files.reporter(Box::new(heard.clone()), all);
+            reporter.notice(&named);
+            reporter.notice(&finished);
+            reporter.finish();
+            assert_eq!(*heard.0.lock().unwrap(), told);
+            assert!(files.written().is_err());
+        }
     }
 }

@@ -63,12 +63,16 @@ fn is_needed_elsewhere(state: &State, node: &NodeName) -> bool {
 type OursAndOthers = (Vec<Difference>, Vec<Difference>);
 
 impl Undoing<'_> {
-    /// Compares until nothing of ours is left. An engine whose client was killed may still be finishing something, so where
-    /// a command made images, one clean look is not believed.
+    /// Compares until nothing of ours is left. An engine whose client was killed may still be finishing something, so where a command that
+    /// made images may have been broken off, one clean look is not believed.
     async fn settle(&mut self) -> Result<OursAndOthers, String> {
         let deadline = Instant::now() + SETTLE;
         let builds = self.made.iter().any(|undo| matches!(undo, Undo::RemovePrinted { .. }));
-        let clean_looks_wanted = if builds { 2 } else { 1 };
+        let clean_looks_wanted = if builds && self.shared.may_have_broken_off {
+            2
+        } else {
+            1
+        };
         let mut clean_looks = 0;
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,6 +1,6 @@
 //! Changes to a node's Docker Engine through its API: what the engine does itself, without a command on the node.
 
-use crate::domain::Ending;
+use crate::domain::{ContainerSeen, Ending};
 use crate::node::{NodeError, NodeErrorKind, Transport, Tunnel};
 use crate::probe::docker_client;
 use bollard::Docker;
@@ -12,10 +12,14 @@ use bollard::query_parameters::{
     StartContainerOptions, TagImageOptionsBuilder,
 };
 use futures_util::TryStreamExt;
+use futures_util::future::join_all;
 use std::collections::BTreeMap;
 
 /// How long one exchange with the engine may take, in seconds; what streams is bounded by the step.
 const EXCHANGE: u64 = 120;
+
+/// How many containers are removed at a time.
+const AT_ONCE: usize = 4;
 
 /// Why the engine did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -198,6 +202,17 @@ impl Engine {
     pub(super) async fn remove_container(&self, id: &str) -> Result<(), EngineFault> {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         removed(self.docker.remove_container(id, Some(options)).await)
+    }
+
+    /// Removes `containers`, some at a time: an engine mostly waits for each to be gone. Returns what did not work.
+    pub(super) async fn remove_containers(&self, containers: &[&ContainerSeen]) -> Vec<EngineFault> {
+        let ids: Vec<String> = containers.iter().map(|container| container.id.clone()).collect();
+        let mut faults = Vec::new();
+        for some in ids.chunks(AT_ONCE) {
+            let removed = join_all(some.iter().map(|id| self.remove_container(id))).await;
+            faults.extend(removed.into_iter().filter_map(Result::err));
+        }
+        faults
     }
 
     pub(super) async fn remove_network(&self, id: &str) -> Result<(), EngineFault> {

@@ -82,13 +82,11 @@ pub(super) async fn remove_containers(
     containers: &[&ContainerSeen],
     output: &mut StepOutput,
 ) -> BTreeSet<String> {
-    let mut refused = BTreeSet::new();
     for container in containers {
         output.say(&format!("removing container {} ({})", container.name, container.image));
-        let removed = engine.remove_container(&container.id).await;
-        refused.extend(removed.err().map(|fault| fault.to_string()));
     }
-    refused
+    let refused = engine.remove_containers(containers).await;
+    refused.iter().map(ToString::to_string).collect()
 }
 
 /// Comments out the options in the engine's file, and restarts it.

@@ -193,10 +193,11 @@ impl<'a> Undoing<'a> {
         let engine = self.engine().await?;
         let volumes = proofs.volumes(&contents, &self.baseline);
         let mut faults = Vec::new();
-        for container in proofs.containers(&contents, &self.baseline) {
+        let containers = proofs.containers(&contents, &self.baseline);
+        for container in &containers {
             self.output.say(&format!("removing container {}", container.name));
-            faults.extend(engine.remove_container(&container.id).await.err());
         }
+        faults.extend(engine.remove_containers(&containers).await);
         for name in proofs.networks(&contents, &self.baseline) {
             self.output.say(&format!("removing network {name}"));
             faults.extend(engine.remove_network(&name).await.err());
@@ -236,8 +237,8 @@ impl<'a> Undoing<'a> {
             let containers = proofs.containers(&contents, &self.baseline);
             for container in &containers {
                 self.output.say(&format!("removing container {}", container.name));
-                faults.extend(engine.remove_container(&container.id).await.err());
             }
+            faults.extend(engine.remove_containers(&containers).await);
             in_vain += 1;
             let ours = proofs.images(&contents, &self.baseline);
             for image in leaves(&ours, &contents) {
