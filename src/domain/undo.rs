@@ -140,6 +140,15 @@ impl Undo {
     }
 }
 
+/// Says whether a step may make a directory at `path`, and cleanup take it away with all that is in it: absolute, without detours, not
+/// right below the root, and not somebody's home.
+pub fn may_be_made(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    let has_detours = parts.iter().skip(1).any(|part| matches!(*part, "" | "." | ".."));
+    let is_home = matches!(parts.as_slice(), ["", "home", _]);
+    path.starts_with('/') && parts.len() >= 3 && !has_detours && !is_home
+}
+
 impl fmt::Display for Undo {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

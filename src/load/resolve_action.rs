@@ -60,7 +60,7 @@ impl Resolver<'_> {
             WrittenAction::Write(file) => self.write(file, scene),
             WrittenAction::Clone { repository, directory } => {
                 let repository = self.text(repository, scope, Purpose::Plain);
-                let directory = self.path(directory, scope, scene.node);
+                let directory = self.own_directory(directory, scope, scene.node);
                 let undo = vec![UndoText::Directory(directory.clone())];
                 (Action::Clone { repository, directory }, undo)
             }
@@ -192,7 +192,10 @@ impl Resolver<'_> {
     }
 
     fn write(&mut self, file: &WrittenFile, scene: &Scene<'_>) -> (Action, Vec<UndoText>) {
-        let path = self.path(&file.path, &scene.before, scene.node);
+        let path = match &file.content {
+            WrittenContent::Tree { .. } => self.own_directory(&file.path, &scene.before, scene.node),
+            _ => self.path(&file.path, &scene.before, scene.node),
+        };
         let mut undo = Vec::new();
         let files = match &file.content {
             WrittenContent::Inline(text) => {
@@ -283,7 +286,7 @@ impl Resolver<'_> {
     pub(super) fn undo(&mut self, undo: &WrittenUndo, scene: &Scene<'_>) -> Option<UndoText> {
         let (scope, node): (&Scope, &NodeName) = (&scene.before, scene.node);
         Some(match &undo.kind {
-            WrittenUndoKind::Directory(path) => UndoText::Directory(self.path(path, scope, node)),
+            WrittenUndoKind::Directory(path) => UndoText::Directory(self.own_directory(path, scope, node)),
             WrittenUndoKind::File(path) => UndoText::File(self.path(path, scope, node)),
             WrittenUndoKind::Project(text) => UndoText::Project(self.text(text, scope, Purpose::Plain)),
             WrittenUndoKind::Container(text) => UndoText::Container(self.text(text, scope, Purpose::Plain)),

@@ -33,6 +33,7 @@ mod selection;
 mod stage;
 mod superseded;
 mod undo;
+mod undo_directories;
 mod values;
 mod verify;
 mod write;

@@ -126,3 +126,34 @@ fn an_image_from_nowhere_is_refused(#[case] written: &str, #[case] expected: &st
     let refusal = provided(written).unwrap_err();
     assert!(refusal.contains(expected), "{refusal}");
 }
+
+#[test]
+fn a_directory_that_is_not_a_labs_to_remove_is_refused_at_its_line() {
+    let step =
+        |action: &str| format!("[[task.step]]\nid = \"a\"\ntitle = \"A\"\n{action}\nexpect = [{{ exit = 0 }}]\n");
+    for path in [
+        "/",
+        "~",
+        "~/..",
+        "~/../other",
+        "/home/other",
+        "/etc",
+        "/srv/../etc/x",
+        "~/x/",
+    ] {
+        for action in [
+            format!("run = [\"true\"]\nundo = [{{ directory = \"{path}\" }}]"),
+            format!("clone = {{ repository = \"https://example.com/x\", directory = \"{path}\" }}"),
+        ] {
+            let told = told(lab_of(&step(&action)));
+            assert!(
+                told.contains("is no directory that a lab may make and remove") && told.contains("^"),
+                "{action}: {told}"
+            );
+        }
+    }
+    for path in ["~/x", "/srv/x", "/home/ubuntu/a/b"] {
+        let action = format!("run = [\"true\"]\nundo = [{{ directory = \"{path}\" }}]");
+        assert!(lab_of(&step(&action)).is_ok(), "{path}");
+    }
+}

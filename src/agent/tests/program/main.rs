@@ -10,6 +10,7 @@ mod files;
 mod frames;
 mod harness;
 mod instances;
+mod older;
 mod outputs;
 mod recorded;
 mod root_part;
