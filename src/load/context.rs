@@ -68,6 +68,15 @@ impl Values {
         values
     }
 
+    /// Says whether `text` begins with a variable's, an image's or another given value that itself begins with `-`.
+    pub(super) fn begins_as_an_option(&self, text: &str) -> bool {
+        let given = ["vars", "values", "images"];
+        let common = given.iter().filter_map(|name| self.common.get(*name));
+        let of_nodes = self.nodes.values().map(|node| &node["vars"]);
+        let mut values = common.chain(of_nodes).flat_map(strings);
+        values.any(|value| value.starts_with('-') && text.starts_with(value))
+    }
+
     /// Returns the home directory of the login user on `node`.
     pub(super) fn home(&self, node: &NodeName) -> &str {
         self.nodes
@@ -75,6 +84,12 @@ impl Values {
             .and_then(|value| value["home"].as_str())
             .unwrap_or("/root")
     }
+}
+
+/// Returns the texts in `values`.
+fn strings(values: &Json) -> impl Iterator<Item = &str> {
+    let values = values.as_object().into_iter().flat_map(Map::values);
+    values.filter_map(Json::as_str)
 }
 
 /// Returns what a node is called behind `nodes.`, where `-` would be a minus.

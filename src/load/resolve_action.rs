@@ -154,11 +154,7 @@ impl Resolver<'_> {
                 words.push(self.text(value, &scene.before, Purpose::Plain));
             }
         }
-        words.extend(
-            arguments
-                .iter()
-                .map(|word| self.text(word, &scene.before, Purpose::Plain)),
-        );
+        words.extend(self.arguments(arguments, &scene.before));
         Action::Compose {
             program: flavour.command().iter().map(|word| (*word).to_owned()).collect(),
             directory: self.path(directory, &scene.before, scene.node),
@@ -174,11 +170,32 @@ impl Resolver<'_> {
         }
     }
 
+    /// Renders arguments; refuses one that would be an option only by the value that it begins with: whoever gives that value would decide
+    /// what the command does.
+    fn arguments(&mut self, words: &[Template], scope: &Scope) -> Vec<Text> {
+        let mut rendered: Vec<Text> = Vec::new();
+        let mut may_be_option = true;
+        for word in words {
+            let text = self.text(word, scope, Purpose::Plain);
+            let shown = text.to_string();
+            if self.judges && may_be_option && self.values.begins_as_an_option(&shown) {
+                let message =
+                    "this argument begins with a value that begins with `-`, and would be taken for an option";
+                let fault = self
+                    .faults
+                    .fault(word.span(), message)
+                    .label(format!("here: `{shown}`"));
+                let hint = "give another value, or put `\"--\"` before it, where the program takes that for the end of its options";
+                self.faults.push(fault.hint(hint));
+            }
+            may_be_option &= shown != "--";
+            rendered.push(text);
+        }
+        rendered
+    }
+
     fn argv(&mut self, words: &[Template], scope: &Scope) -> Vec<Text> {
-        let argv: Vec<Text> = words
-            .iter()
-            .map(|word| self.text(word, scope, Purpose::Plain))
-            .collect();
+        let argv = self.arguments(words, scope);
         if let (Some(program), Some(word)) = (argv.first(), words.first())
             && program.to_string().trim().is_empty()
             && self.judges

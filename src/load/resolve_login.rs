@@ -18,7 +18,7 @@ impl Resolver<'_> {
         let user = self.word(("user", &login.user), scope, plain);
         let password = self.word(("password", &login.password), scope, private);
         let default = Spanned::new(login.place.clone(), CONFIG.to_owned());
-        let config = self.path(login.config.as_ref().unwrap_or(&default), scope, scene.node);
+        let config = self.own_directory(login.config.as_ref().unwrap_or(&default), scope, scene.node);
         let undo = vec![UndoText::Directory(config.clone())];
         let action = Action::Login {
             server,

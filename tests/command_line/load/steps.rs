@@ -157,3 +157,40 @@ fn a_directory_that_is_not_a_labs_to_remove_is_refused_at_its_line() {
         assert!(lab_of(&step(&action)).is_ok(), "{path}");
     }
 }
+
+#[test]
+fn a_value_never_becomes_an_option_of_a_command() {
+    let resolved = |action: &str, value: &str| {
+        let text = format!(
+            "[lab]\nformat = 1\nid = \"small\"\ntitle = \"Small\"\nnodes = [\"node-0\"]\n[vars.it]\ndefault = \"\"\n\
+             [values]\nmore = \"{{{{ vars.it }}}}/more\"\n[[task]]\nid = \"t\"\ntitle = \"T\"\non = \"node-0\"\n\
+             [[task.step]]\nid = \"a\"\ntitle = \"A\"\n{action}\nundo = []\nexpect = [{{ exit = 0 }}]\n"
+        );
+        parse(&text).and_then(|definition| resolve_with(&definition, &inventory(), &[("it", value)]))
+    };
+    let option = "--upload-pack=touch /tmp/x";
+    for action in [
+        r#"run = ["git", "fetch", "{{ vars.it }}"]"#,
+        r#"run = ["git", "fetch", "{{ values.more }}", "--", "x"]"#,
+        r#"compose = { directory = "~/x", arguments = ["up", "{{ vars.it }}"] }"#,
+    ] {
+        let refused = told(resolved(action, option));
+        assert!(
+            refused.contains("would be taken for an option") && refused.contains("^"),
+            "{action}: {refused}"
+        );
+        assert!(resolved(action, "a-b").is_ok(), "{action}");
+    }
+    for action in [
+        r#"run = ["git", "fetch", "--", "{{ vars.it }}"]"#,
+        r#"run = ["git", "fetch", "--depth={{ vars.it }}"]"#,
+        r#"run = ["git", "fetch", "{% if vars.it %}--all{% endif %}"]"#,
+        r#"shell = "git fetch -- {{ vars.it }}""#,
+    ] {
+        assert!(
+            resolved(action, option).is_ok(),
+            "{action}: {}",
+            told(resolved(action, option))
+        );
+    }
+}
