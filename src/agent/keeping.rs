@@ -27,6 +27,9 @@ use std::time::{Duration, Instant};
 const SILENCE: Duration = Duration::from_millis(200);
 const LISTENING: Duration = Duration::from_secs(2);
 
+/// How long a start that was given up may take to come to an end.
+const GIVING_UP: Duration = Duration::from_secs(2);
+
 /// How often is looked whether the command has ended, where the kernel does not tell.
 const LOOKING: Duration = Duration::from_millis(4);
 
@@ -132,10 +135,15 @@ impl<T: Fn(News)> Keeping<T> {
                 break started;
             }
             if let Some(kind) = self.why_to_end() {
-                return match starting.give_up() {
-                    Some(mut child) => self.end(&mut child, kind),
-                    None => (kind, 0, String::new()),
-                };
+                if let Some(mut child) = starting.give_up() {
+                    return self.end(&mut child, kind);
+                }
+                // Nothing of it shall be left when that is on record, but where the start hangs.
+                let limit = Instant::now() + GIVING_UP;
+                while !starting.is_over() && Instant::now() < limit {
+                    self.turn(Some(starting.ended()), Some(limit));
+                }
+                return (kind, 0, String::new());
             }
             self.turn(Some(starting.ended()), self.deadline);
         };

@@ -82,6 +82,11 @@ impl Starting {
         }
     }
 
+    /// Says whether nothing more can come of it.
+    pub(crate) fn is_over(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// Waits until nothing more can come of it.
     pub(crate) fn join(self) {
         // A panic ends the program.
