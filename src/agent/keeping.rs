@@ -135,15 +135,7 @@ impl<T: Fn(News)> Keeping<T> {
                 break started;
             }
             if let Some(kind) = self.why_to_end() {
-                if let Some(mut child) = starting.give_up() {
-                    return self.end(&mut child, kind);
-                }
-                // Nothing of it shall be left when that is on record, but where the start hangs.
-                let limit = Instant::now() + GIVING_UP;
-                while !starting.is_over() && Instant::now() < limit {
-                    self.turn(Some(starting.ended()), Some(limit));
-                }
-                return (kind, 0, String::new());
+                return self.break_start_off(starting, kind);
             }
             self.turn(Some(starting.ended()), self.deadline);
         };
@@ -157,6 +149,22 @@ impl<T: Fn(News)> Keeping<T> {
             return ("lost", 0, reason);
         }
         self.await_end(child)
+    }
+
+    /// Ends, as `kind`, a command that is still being started. Most starts are over in a moment: only one that hangs is not waited for.
+    fn break_start_off(&mut self, starting: &Starting, kind: &'static str) -> (&'static str, i32, String) {
+        let limit = Instant::now() + GIVING_UP;
+        let started = loop {
+            let started = starting.take();
+            if started.is_some() || Instant::now() >= limit {
+                break started;
+            }
+            self.turn(Some(starting.ended()), Some(limit));
+        };
+        match started.or_else(|| starting.give_up()) {
+            Some(Ok(mut child)) => self.end(&mut child, kind),
+            Some(Err(_)) | None => (kind, 0, String::new()),
+        }
     }
 
     /// Notes `child`, takes its pipes, and gives it its input.

@@ -75,16 +75,11 @@ impl Starting {
     }
 
     /// Gives it up: should it start all the same, it is ended at once. Returns what has started already.
-    pub(crate) fn give_up(&self) -> Option<Child> {
+    pub(crate) fn give_up(&self) -> Option<Result<Child, String>> {
         match std::mem::replace(&mut *lock(&self.stage), Stage::GivenUp) {
-            Stage::Ended(started) => started.ok(),
+            Stage::Ended(started) => Some(started),
             Stage::Begun | Stage::GivenUp => None,
         }
-    }
-
-    /// Says whether nothing more can come of it.
-    pub(crate) fn is_over(&self) -> bool {
-        self.thread.is_finished()
     }
 
     /// Waits until nothing more can come of it.
