@@ -2,12 +2,13 @@
 
 use crate::accounts;
 use crate::channel::lock;
+use crate::ending_processes::CommandProcesses;
 use crate::faults::plain;
 use crate::programs;
 use crate::threads;
 use crate::wakeups::Bell;
 use labctl_agent::Exec;
-use rustix::process::{Gid, Pid, Signal, Uid, geteuid, kill_process_group};
+use rustix::process::{Gid, Pid, Uid, geteuid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -17,7 +18,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, sleep};
+use std::time::Duration;
 
 /// A command that is being started. Where its directory or program is on a file system that does not answer, that takes for ever.
 #[derive(Debug)]
@@ -51,7 +53,7 @@ impl Starting {
             let mut started = start_as(&order, &marker);
             let mut stage = lock(&outcome);
             match &mut *stage {
-                Stage::GivenUp => end(&mut started),
+                Stage::GivenUp => end(&mut started, &marker),
                 stage => *stage = Stage::Ended(started),
             }
             bell.ring();
@@ -89,11 +91,11 @@ impl Starting {
     }
 }
 
-fn end(started: &mut Result<Child, String>) {
+fn end(started: &mut Result<Child, String>, marker: &str) {
     if let Ok(child) = started {
-        // It leads its group, and runs no longer than this.
-        let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
-        let _ = child.wait();
+        let leader = Pid::from_child(child).as_raw_pid();
+        CommandProcesses::new(Some(leader), marker).end(Duration::ZERO, sleep);
+        let _ = child.try_wait();
     }
 }
 

@@ -133,6 +133,24 @@ impl Outcome {
         )
     }
 
+    /// Says whether a step that ended like this was certainly not broken off: its command, where there was one, came to its own end.
+    pub fn came_to_its_own_end(&self) -> bool {
+        match self {
+            // A shell tells so of a signal.
+            Self::Exited { code } => *code < 128,
+            Self::Passed
+            | Self::FailedCheck
+            | Self::CannotTell { .. }
+            | Self::Superseded { .. }
+            | Self::Skipped { .. } => true,
+            Self::Signalled { .. }
+            | Self::TimedOut { .. }
+            | Self::CouldNotStart { .. }
+            | Self::LostConnection { .. }
+            | Self::Cancelled => false,
+        }
+    }
+
     /// Says whether this is a failure of the node or the action, as against a check that did not hold.
     pub fn could_not_run(&self) -> bool {
         matches!(

@@ -24,6 +24,8 @@ pub struct State {
     pub made: BTreeMap<NodeName, Vec<Undo>>,
     /// The steps of other nodes that made something on each node.
     pub elsewhere: BTreeMap<NodeName, BTreeSet<StepKey>>,
+    /// The nodes on which a step may have been broken off, so that an engine may still be at what nobody waits for.
+    pub broken_off: BTreeSet<NodeName>,
     /// The lines of ours in the hosts file of the machine that labctl runs on.
     pub host_lines: BTreeSet<HostLine>,
     /// Captured values that may be shown.
@@ -64,7 +66,14 @@ impl State {
         }
         self.next_index = event.index + 1;
         match &event.kind {
-            EventKind::RunStarted { plan, .. } => self.start(plan),
+            EventKind::RunStarted { plan, .. } => {
+                let unfinished = self.steps.iter().filter(|(_, outcome)| outcome.is_none());
+                let unfinished: Vec<StepKey> = unfinished.map(|(step, _)| step.clone()).collect();
+                for step in &unfinished {
+                    self.note_broken_off(step);
+                }
+                self.start(plan);
+            }
             EventKind::BaselineTaken { baseline } => {
                 self.baselines
                     .entry(baseline.node.clone())
@@ -97,6 +106,9 @@ impl State {
                     self.steps.insert(step.clone(), Some(outcome.clone()));
                     self.note_ahead(step);
                 }
+                if !outcome.came_to_its_own_end() {
+                    self.note_broken_off(step);
+                }
             }
             EventKind::Undone {
                 step,
@@ -115,6 +127,7 @@ impl State {
                 self.made.remove(node);
                 self.forget_steps(node);
                 self.elsewhere.remove(node);
+                self.broken_off.remove(node);
             }
             EventKind::RunFinished { .. } | EventKind::RunAborted { .. } => self.running = None,
             _ => {}
@@ -165,6 +178,14 @@ impl State {
             behind = at + 1;
         }
         self.plan = Some(plan.clone());
+    }
+
+    /// Notes the nodes on which `step` worked or made something.
+    fn note_broken_off(&mut self, step: &StepKey) {
+        let made_there = self.elsewhere.iter().filter(|(_, steps)| steps.contains(step));
+        let nodes: Vec<NodeName> = made_there.map(|(node, _)| node.clone()).collect();
+        self.broken_off.extend(nodes);
+        self.broken_off.insert(step.node.clone());
     }
 
     /// Notes whether `key`, which has ended, ran ahead of its task: another plan may have it that never came to it.

@@ -140,13 +140,18 @@ impl Undo {
     }
 }
 
-/// Says whether a step may make a directory at `path`, and cleanup take it away with all that is in it: absolute, without detours, not
-/// right below the root, and not somebody's home.
+/// Says whether `path` is absolute, without detours, and not right below the root: cleanup takes no directory away elsewhere.
+pub fn is_below_others(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let has_detours = parts.iter().any(|part| matches!(*part, "." | ".."));
+    path.starts_with('/') && !path.ends_with('/') && parts.len() >= 2 && !has_detours
+}
+
+/// Says whether a lab may have a directory at `path` made, and taken away with all that is in it: not somebody's home, either.
 pub fn may_be_made(path: &str) -> bool {
-    let parts: Vec<&str> = path.split('/').collect();
-    let has_detours = parts.iter().skip(1).any(|part| matches!(*part, "" | "." | ".."));
-    let is_home = matches!(parts.as_slice(), ["", "home", _]);
-    path.starts_with('/') && parts.len() >= 3 && !has_detours && !is_home
+    let mut parts = path.split('/').filter(|part| !part.is_empty());
+    let is_home = parts.next() == Some("home") && parts.count() == 1;
+    is_below_others(path) && !is_home
 }
 
 impl fmt::Display for Undo {

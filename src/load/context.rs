@@ -160,7 +160,7 @@ fn node_value(node: &Node, facts: &Facts, vars: Json) -> Json {
         "groups": node.groups,
         "vars": vars,
         "user": facts.login.user,
-        "home": facts.login.home,
+        "home": facts.login.home.trim_end_matches('/'),
         "os": { "id": facts.os.id, "version": facts.os.version.as_deref().unwrap_or_default(), "arch": facts.os.arch },
         "compose": compose_value(facts.compose.as_ref()),
     })

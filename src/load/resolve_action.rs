@@ -178,7 +178,10 @@ impl Resolver<'_> {
         for word in words {
             let text = self.text(word, scope, Purpose::Plain);
             let shown = text.to_string();
-            if self.judges && may_be_option && self.values.begins_as_an_option(&shown) {
+            // What the lab's author wrote at the beginning is meant.
+            let is_value = word.get_ref().starts_with("{{") && shown.starts_with('-');
+            let is_given = word.get_ref().starts_with("{%") && self.values.begins_as_an_option(&shown);
+            if self.judges && may_be_option && (is_value || is_given) {
                 let message =
                     "this argument begins with a value that begins with `-`, and would be taken for an option";
                 let fault = self

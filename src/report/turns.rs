@@ -65,25 +65,22 @@ impl Turns {
     }
 
     /// Keeps `happening` of `step` for later; of much output its beginning, and how much more there was.
-    fn hold(&mut self, step: &PlannedStep, happening: Happening) {
-        let (waiting, left_out) = self.lines.entry(step.key.clone()).or_default();
-        if let Happening::Output(_, lines) = &happening {
-            if *waiting + lines.len() > WAITING_LINES {
-                *left_out += lines.len();
+    fn hold(&mut self, step: &PlannedStep, mut happening: Happening) {
+        if let Happening::Output(_, lines) = &mut happening {
+            let (waiting, left_out) = self.lines.entry(step.key.clone()).or_default();
+            let room = WAITING_LINES - *waiting;
+            *left_out += lines.len().saturating_sub(room);
+            lines.truncate(room);
+            *waiting += lines.len();
+            if lines.is_empty() {
                 return;
             }
-            *waiting += lines.len();
         }
-        let mut held = vec![happening];
-        if matches!(held[0], Happening::StepEnded(..)) && *left_out > 0 {
-            let note = format!("({left_out} more lines; all are in its file)");
-            held.insert(0, Happening::Output(step.key.clone(), vec![note]));
-        }
-        self.waiting.extend(held.into_iter().map(|happening| Waiting {
+        self.waiting.push(Waiting {
             task: step.task.clone(),
             step: step.key.clone(),
             happening,
-        }));
+        });
     }
 
     /// Returns all that is not told yet, as the run has ended.
@@ -99,6 +96,18 @@ impl Turns {
         let waiting = std::mem::take(&mut self.waiting);
         let (released, left): (Vec<Waiting>, Vec<Waiting>) = waiting.into_iter().partition(is_released);
         self.waiting = left;
-        released.into_iter().map(|waiting| waiting.happening).collect()
+        let mut told = Vec::new();
+        // Backwards: what was left out of a step's output stands behind the last of it.
+        for Waiting { step, happening, .. } in released.into_iter().rev() {
+            if matches!(happening, Happening::Output(..))
+                && let Some((_, left_out @ 1..)) = self.lines.remove(&step)
+            {
+                let note = format!("({left_out} more lines; all are in its file)");
+                told.push(Happening::Output(step, vec![note]));
+            }
+            told.push(happening);
+        }
+        told.reverse();
+        told
     }
 }

@@ -3,7 +3,7 @@
 use super::StandInImages;
 use super::reports::Reports;
 use crate::check::Ours;
-use crate::domain::{InstanceId, NodeName, Outcome, Redactor, RunId, State, Undo, Values};
+use crate::domain::{InstanceId, NodeName, Redactor, RunId, State, Undo, Values};
 use crate::node::Transport;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -93,19 +93,9 @@ fn interrupted(state: &State) -> BTreeSet<NodeName> {
     nodes.filter(sets_options).collect()
 }
 
-/// Says whether the commands of all steps came to their own ends. Where it is no longer known how the steps of a node ended, as a cleanup
-/// has begun there, they may not have.
-fn all_came_to_their_ends(state: &State) -> bool {
-    let is_own = |outcome: &Option<Outcome>| match outcome {
-        None | Some(Outcome::TimedOut { .. } | Outcome::LostConnection { .. } | Outcome::Cancelled) => false,
-        Some(_) => true,
-    };
-    let is_known = |node: &NodeName| {
-        let from_elsewhere = state.elsewhere.get(node);
-        let mut steps = state.steps.keys();
-        steps.any(|step| step.node == *node || from_elsewhere.is_some_and(|steps| steps.contains(step)))
-    };
-    state.steps.values().all(is_own) && state.baselines.keys().all(is_known)
+/// Says whether a command of an earlier run may not have come to its own end. Of an instance that was read from its nodes, nobody knows.
+fn may_have_broken_off(state: &State) -> bool {
+    !state.broken_off.is_empty() || state.steps.values().any(Option::is_none) || state.tasks.is_empty()
 }
 
 impl Shared {
@@ -129,7 +119,7 @@ impl Shared {
             undo_plans,
             interrupted: interrupted(&run.state),
             has_died: run.state.steps.values().any(Option::is_none),
-            may_have_broken_off: !all_came_to_their_ends(&run.state),
+            may_have_broken_off: may_have_broken_off(&run.state),
             values: Mutex::new(run.values),
             state: Mutex::new(run.state),
         }

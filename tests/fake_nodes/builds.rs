@@ -1,5 +1,6 @@
 //! What an engine keeps of a build after its client was killed.
 
+use super::crashes::crash;
 use super::engine::{Commit, Container, id, image_id};
 use super::labs::plan;
 use super::machine::Machine;
@@ -7,6 +8,7 @@ use super::ownership::{builds, compared, is_clean, printed, stranger, when};
 use super::stage::Stage;
 use labctl::domain::Outcome;
 use labctl::node::fake::FakeAnswer;
+use labctl::planner::plan_cleanup;
 use std::time::Duration;
 
 /// What the builder says of a command that runs in the container `digits`, and no more of it.
@@ -92,6 +94,31 @@ async fn a_build_that_failed_or_stands_still_is_not_waited_for_without_end() {
         assert!(!machine.engine.with(|engine| engine.has_container("quirky_name")));
         let waited = begun.elapsed() > Duration::from_secs(60);
         assert_eq!(waited, status == 0, "only a command that ended well leaves a layer");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_broken_off_is_known_until_the_node_is_let_go_of() {
+    for takes in [1, 61] {
+        let stage = Stage::one();
+        let machine = stage.machine("node-0");
+        base(machine);
+        machine.fake.answer_with(move |text| {
+            let answer = FakeAnswer::exited(0).takes(Duration::from_secs(takes));
+            (text == "build web").then_some(answer)
+        });
+        stage.run(&plan(vec![builds()])).await;
+        let nodes = usize::from(takes > 60);
+        assert_eq!(stage.state().broken_off.len(), nodes, "{takes} s");
+        // A cleanup that is killed after its first step, which tells of five things, takes nothing of that away.
+        let cleanup = plan_cleanup(&stage.state());
+        let first = cleanup.steps[0].key.clone();
+        crash(&stage, &cleanup, 5, false).await;
+        assert!(stage.state().steps.contains_key(&first), "{:?}", stage.state().steps);
+        assert!(stage.state().broken_off.len() >= nodes, "{takes} s");
+        let ran = stage.cleanup().await;
+        assert!(is_clean(&stage, &ran), "{:#?}", ran.events);
+        assert!(stage.state().broken_off.is_empty());
     }
 }
 

@@ -173,6 +173,8 @@ fn a_value_never_becomes_an_option_of_a_command() {
         r#"run = ["git", "fetch", "{{ vars.it }}"]"#,
         r#"run = ["git", "fetch", "{{ values.more }}", "--", "x"]"#,
         r#"compose = { directory = "~/x", arguments = ["up", "{{ vars.it }}"] }"#,
+        r#"run = ["git", "fetch", "{{ vars.it | trim }}"]"#,
+        r#"run = ["git", "fetch", "{% if vars.it %}{{ vars.it }}{% endif %}"]"#,
     ] {
         let refused = told(resolved(action, option));
         assert!(
@@ -185,6 +187,7 @@ fn a_value_never_becomes_an_option_of_a_command() {
         r#"run = ["git", "fetch", "--", "{{ vars.it }}"]"#,
         r#"run = ["git", "fetch", "--depth={{ vars.it }}"]"#,
         r#"run = ["git", "fetch", "{% if vars.it %}--all{% endif %}"]"#,
+        r#"run = ["git", "fetch", "--upload-pack=touch"]"#,
         r#"shell = "git fetch -- {{ vars.it }}""#,
     ] {
         assert!(
