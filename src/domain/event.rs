@@ -44,8 +44,7 @@ pub enum EventKind {
         /// What it had.
         baseline: Baseline,
     },
-    /// What an earlier labctl that died in a step had left on a node was removed, before anything else: containers of a build that was broken
-    /// off.
+    /// What a step that was broken off had left on a node was removed, before anything else: containers of a build.
     LeftoversRemoved {
         /// The node.
         node: NodeName,

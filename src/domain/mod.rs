@@ -68,5 +68,5 @@ pub use redact::{RedactingStream, Redactor};
 pub use reference::familiar_reference;
 pub use state::{KnownTask, State};
 pub use text::{CommandText, Environment, Hole, MissingValue, Part, Text, shell_quoted};
-pub use undo::{EngineOptionsUndo, FileBefore, Undo, UndoPhase, is_below_others, may_be_made};
+pub use undo::{EngineOptionsUndo, FileBefore, Undo, UndoPhase, may_be_made, may_be_removed};
 pub use values::Values;

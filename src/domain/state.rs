@@ -43,7 +43,7 @@ pub struct KnownTask {
     pub title: String,
     /// The steps that it had in any plan.
     pub steps: BTreeSet<StepKey>,
-    /// Those of them that, in the last plan that had them, may begin before the tasks have ended that this one comes after.
+    /// Those of them that ran ahead of the task when they last ended.
     pub ahead: BTreeSet<StepKey>,
     /// Whether a plan had them all.
     pub is_whole: bool,

@@ -140,18 +140,18 @@ impl Undo {
     }
 }
 
-/// Says whether `path` is absolute, without detours, and not right below the root: cleanup takes no directory away elsewhere.
-pub fn is_below_others(path: &str) -> bool {
+/// Says whether cleanup may take away a directory at `path`: it is absolute, has no detours, and is not right below the root.
+pub fn may_be_removed(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let has_detours = parts.iter().any(|part| matches!(*part, "." | ".."));
     path.starts_with('/') && !path.ends_with('/') && parts.len() >= 2 && !has_detours
 }
 
-/// Says whether a lab may have a directory at `path` made, and taken away with all that is in it: not somebody's home, either.
+/// Says whether a lab may make a directory at `path`, which cleanup then takes away with all that is in it. A home is never a lab's.
 pub fn may_be_made(path: &str) -> bool {
     let mut parts = path.split('/').filter(|part| !part.is_empty());
     let is_home = parts.next() == Some("home") && parts.count() == 1;
-    is_below_others(path) && !is_home
+    may_be_removed(path) && !is_home
 }
 
 impl fmt::Display for Undo {

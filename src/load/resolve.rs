@@ -10,7 +10,7 @@ use super::template::{Purpose, Renderer, Scope};
 use super::written::{Template, WrittenStep, WrittenTask, WrittenVerification};
 use crate::domain::{
     Capture, Diagnostic, Facts, Inventory, Lab, Link, NodeName, Part, Step, StepOnNode, Task, TaskId, Text, UndoText,
-    Verification, is_host_name, may_be_made,
+    Verification, is_host_name,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
@@ -362,27 +362,6 @@ impl<'a> Resolver<'a> {
             self.faults.push(fault);
         }
         address
-    }
-
-    /// Renders the path of a directory that a step makes and cleanup takes away; refuses one that is not a lab's to make.
-    pub(super) fn own_directory(&mut self, template: &Template, scope: &Scope, node: &NodeName) -> Text {
-        let path = self.path(template, scope, node);
-        if !self.judges || path.holes().next().is_some() {
-            // What is captured later is judged before anything is made there.
-            return path;
-        }
-        let text = path.to_string();
-        if text.starts_with('/') && (text == self.values.home(node) || !may_be_made(&text)) {
-            let fault = self
-                .faults
-                .fault(
-                    template.span(),
-                    format!("`{text}` is no directory that a lab may make and remove"),
-                )
-                .hint("name one of the lab's own, such as `~/NAME`, without `/` at its end");
-            self.faults.push(fault);
-        }
-        path
     }
 
     /// Renders a path, in which `~/` at the start means the login user's home.

@@ -8,7 +8,7 @@ use super::template::{Purpose, Scope};
 use super::written::{
     Template, WrittenAction, WrittenCommand, WrittenContent, WrittenFile, WrittenUndo, WrittenUndoKind,
 };
-use crate::domain::{Action, CommandText, FileText, NodeName, Part, Text, UndoText};
+use crate::domain::{Action, CommandText, FileText, NodeName, Part, Text, UndoText, may_be_made};
 use crate::images::{OWN_IMAGES, is_own_reference};
 use serde_json::Value as Json;
 use std::time::Duration;
@@ -209,6 +209,27 @@ impl Resolver<'_> {
             );
         }
         argv
+    }
+
+    /// Renders the path of a directory that a step makes and cleanup takes away; refuses one that is not a lab's to make.
+    pub(super) fn own_directory(&mut self, template: &Template, scope: &Scope, node: &NodeName) -> Text {
+        let path = self.path(template, scope, node);
+        if !self.judges || path.holes().next().is_some() {
+            // What is captured later is judged before anything is made there.
+            return path;
+        }
+        let text = path.to_string();
+        if text.starts_with('/') && (text == self.values.home(node) || !may_be_made(&text)) {
+            let fault = self
+                .faults
+                .fault(
+                    template.span(),
+                    format!("`{text}` is no directory that a lab may make and remove"),
+                )
+                .hint("name one of the lab's own, such as `~/NAME`, without `/` at its end");
+            self.faults.push(fault);
+        }
+        path
     }
 
     fn write(&mut self, file: &WrittenFile, scene: &Scene<'_>) -> (Action, Vec<UndoText>) {

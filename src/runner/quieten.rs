@@ -1,4 +1,4 @@
-//! Ends what a labctl that died left running, on all nodes before anything is looked at, changed or taken back on any: a client on one node
+//! Ends what earlier runs left running, on all nodes before anything is looked at, changed or taken back on any: a client on one node
 //! may still be at work on another.
 
 use super::baseline::engine_contents;
@@ -9,6 +9,7 @@ use super::shared::{NodeAccess, Shared};
 use crate::domain::{Baseline, NodeName, Undo, Verb};
 use crate::node::Transport;
 use futures_util::future::join_all;
+use std::sync::Arc;
 
 /// What was removed from a node: the names of containers.
 pub(super) type Leftovers = (NodeName, Vec<String>);
@@ -25,7 +26,7 @@ pub(super) async fn quieten(shared: &Shared, verb: Verb) -> Vec<Leftovers> {
         node.transport.stop_execs().await
     });
     join_all(stopping).await;
-    if verb != Verb::Run || !shared.has_died {
+    if verb != Verb::Run || !shared.left_half_done {
         return Vec::new();
     }
     let removing = nodes.iter().map(|node| async {
@@ -39,7 +40,7 @@ pub(super) async fn quieten(shared: &Shared, verb: Verb) -> Vec<Leftovers> {
 
 /// A node that was changed before, and answers.
 struct Known {
-    transport: std::sync::Arc<dyn Transport>,
+    transport: Arc<dyn Transport>,
     baseline: Baseline,
     made: Vec<Undo>,
 }

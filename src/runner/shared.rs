@@ -3,7 +3,7 @@
 use super::StandInImages;
 use super::reports::Reports;
 use crate::check::Ours;
-use crate::domain::{InstanceId, NodeName, Redactor, RunId, State, Undo, Values};
+use crate::domain::{InstanceId, NodeName, Outcome, Redactor, RunId, State, Undo, Values};
 use crate::node::Transport;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -74,8 +74,8 @@ pub(super) struct Shared {
     prepared: BTreeMap<NodeName, tokio::sync::Mutex<bool>>,
     undo_plans: BTreeMap<NodeName, tokio::sync::Mutex<()>>,
     interrupted: BTreeSet<NodeName>,
-    /// Whether an earlier labctl died in a step.
-    pub(super) has_died: bool,
+    /// Whether a step was broken off and has not been done again since.
+    pub(super) left_half_done: bool,
     /// Whether a command of an earlier run may not have come to its own end.
     pub(super) may_have_broken_off: bool,
     values: Mutex<Values>,
@@ -93,9 +93,15 @@ fn interrupted(state: &State) -> BTreeSet<NodeName> {
     nodes.filter(sets_options).collect()
 }
 
+/// Says whether a step did not come to its own end when it was last begun.
+fn left_half_done(state: &State) -> bool {
+    let mut outcomes = state.steps.values();
+    outcomes.any(|outcome| !outcome.as_ref().is_some_and(Outcome::came_to_its_own_end))
+}
+
 /// Says whether a command of an earlier run may not have come to its own end. Of an instance that was read from its nodes, nobody knows.
 fn may_have_broken_off(state: &State) -> bool {
-    !state.broken_off.is_empty() || state.steps.values().any(Option::is_none) || state.tasks.is_empty()
+    !state.broken_off.is_empty() || left_half_done(state) || state.tasks.is_empty()
 }
 
 impl Shared {
@@ -118,7 +124,7 @@ impl Shared {
             prepared,
             undo_plans,
             interrupted: interrupted(&run.state),
-            has_died: run.state.steps.values().any(Option::is_none),
+            left_half_done: left_half_done(&run.state),
             may_have_broken_off: may_have_broken_off(&run.state),
             values: Mutex::new(run.values),
             state: Mutex::new(run.state),

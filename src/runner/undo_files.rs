@@ -1,7 +1,7 @@
 //! Puts files back and removes directories, as commands on the node.
 
 use super::baseline::look_at_file;
-use crate::domain::{FileBefore, Undo, is_below_others};
+use crate::domain::{FileBefore, Undo, may_be_removed};
 use crate::node::Transport;
 
 /// Puts the copy "$1" at "$2" by renaming, so that a crash leaves one or the other.
@@ -105,7 +105,7 @@ pub(super) fn written_hashes(made: &[Undo], path: &str) -> Vec<String> {
 
 /// Decides how parents that a step had to make go away.
 pub(super) fn parents_work(topmost: &str, deepest: &str) -> FileWork {
-    if is_below_others(topmost) && is_below_others(deepest) && deepest.starts_with(topmost) {
+    if may_be_removed(topmost) && may_be_removed(deepest) && deepest.starts_with(topmost) {
         command(&["sh", "-c", REMOVE_EMPTY, "sh", topmost, deepest])
     } else {
         FileWork::Refuse(format!("{topmost} is no path that labctl would have made"))
@@ -114,7 +114,7 @@ pub(super) fn parents_work(topmost: &str, deepest: &str) -> FileWork {
 
 /// Decides how a directory that a step made goes away.
 pub(super) fn directory_work(path: &str) -> FileWork {
-    if is_below_others(path) {
+    if may_be_removed(path) {
         command(&["rm", "-rf", "--one-file-system", "--", path])
     } else {
         FileWork::Refuse(format!("{path} is no path that labctl would have made"))

@@ -7,7 +7,9 @@ use super::ownership::when_at;
 use super::stage::{Ran, Stage};
 use labctl::domain::{Event, EventKind, Outcome, Plan, UndoText};
 use labctl::journal::{EventWriter, JournalError};
+use labctl::node::fake::FakeAnswer;
 use labctl::planner::plan_cleanup;
+use std::time::Duration;
 
 const BUILD: &str = "build through the manager";
 
@@ -157,20 +159,31 @@ async fn what_runs_on_any_node_is_ended_before_anything_is_taken_back_on_another
     assert_eq!(more, [1, 1, 1]);
 }
 
-/// Two nodes; a build on the first runs a container on the second, where the learner has one, too.
-fn building() -> Stage {
+/// Two nodes; a build on the first, which takes so many seconds, runs a container on the second, where the learner has one, too.
+fn building(seconds: u64) -> Stage {
     let stage = Stage::new(&["node-0", "node-1"]);
     let (client, builder) = (stage.machine("node-0"), stage.machine("node-1"));
     builder.engine.with(|engine| engine.container(of("learner", "theirs")));
     let printed = format!(" ---> Running in {}\n", &id("ca")[..12]);
-    when_at(client, builder, BUILD, printed, |engine| {
-        engine.container(Container {
-            id: id("ca"),
-            labels: Default::default(),
-            ..of("fervent_name", "")
-        });
+    let engine = builder.engine.table();
+    client.fake.answer_with(move |text| {
+        (text == BUILD).then(|| {
+            engine.lock().unwrap().container(Container {
+                id: id("ca"),
+                labels: Default::default(),
+                ..of("fervent_name", "")
+            });
+            FakeAnswer::exited(0)
+                .stdout(&printed)
+                .takes(Duration::from_secs(seconds))
+        })
     });
     stage
+}
+
+fn build() -> Plan {
+    let images = UndoText::Images(vec![text("web:v1")]);
+    plan(vec![step("build", "node-0", BUILD).undo_on("node-1", images)])
 }
 
 /// Says which of the build's and the learner's container node-1 has.
@@ -180,31 +193,37 @@ fn has_containers(stage: &Stage) -> [bool; 2] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_build_left_whose_labctl_died_is_removed_before_the_next_run_looks_at_anything() {
-    let build = || {
-        let images = UndoText::Images(vec![text("web:v1")]);
-        plan(vec![step("build", "node-0", BUILD).undo_on("node-1", images)])
-    };
-    let dies = building().run(&build()).await.finished("build@node-0");
-    let stage = building();
-    crash(&stage, &build(), dies, false).await;
-    assert_eq!(has_containers(&stage), [true, true]);
-    let ran = stage.run(&build()).await;
-    let removed = ran.position(|kind| {
-        matches!(kind, EventKind::LeftoversRemoved { node, containers }
-            if node.as_str() == "node-1" && *containers == ["fervent_name"])
-    });
-    assert!(removed < ran.started("build@node-0"));
-    // A run that ended leaves what it leaves to its own steps.
-    let ran = stage.run(&build()).await;
-    assert!(
-        !ran.events
-            .iter()
-            .any(|event| matches!(event.kind, EventKind::LeftoversRemoved { .. }))
-    );
-    stage.cleanup().await;
-    assert!(!stage.state().owes_anything());
-    assert_eq!(has_containers(&stage), [false, true]);
+async fn what_a_build_left_that_was_broken_off_is_removed_before_the_next_run_looks_at_anything() {
+    let dies = building(1).run(&build()).await.finished("build@node-0");
+    // labctl died in it, or its deadline passed.
+    for (seconds, labctl_dies) in [(1, true), (61, false)] {
+        let stage = building(seconds);
+        if labctl_dies {
+            crash(&stage, &build(), dies, false).await;
+        } else {
+            stage.run(&build()).await;
+        }
+        assert_eq!(has_containers(&stage), [true, true]);
+        let ran = stage.run(&build()).await;
+        let removed = ran.position(|kind| {
+            matches!(kind, EventKind::LeftoversRemoved { node, containers }
+                if node.as_str() == "node-1" && *containers == ["fervent_name"])
+        });
+        assert!(removed < ran.started("build@node-0"));
+        stage.cleanup().await;
+        assert!(!stage.state().owes_anything());
+        assert_eq!(has_containers(&stage), [false, true]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_build_left_that_came_to_its_own_end_is_left_to_its_steps() {
+    let stage = building(1);
+    for _ in 0..2 {
+        let ran = stage.run(&build()).await;
+        let mut kinds = ran.events.iter().map(|event| &event.kind);
+        assert!(!kinds.any(|kind| matches!(kind, EventKind::LeftoversRemoved { .. })));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,22 +1,14 @@
 //! An engine that gets other options: what is safe before, what is refused, and what becomes of one that does not start.
 
 use super::engine::{Container, id, image_id};
-use super::labs::{check, does, plan};
+use super::labs::{check, does, labels_engine, plan};
 use super::stage::Stage;
-use labctl::domain::{Action, CheckKind, EngineOptionSet, EngineSettings, InitSystem, OptionsSource, Outcome, Plan};
+use labctl::domain::{CheckKind, Outcome, Plan};
 use labctl::node::fake::FakeAnswer;
 
 const DEFAULTS: &str = "/etc/default/docker";
 
 fn labelling() -> Plan {
-    let settings = EngineSettings {
-        options: EngineOptionSet {
-            labels: vec!["environment=staging".to_owned()],
-            ..EngineOptionSet::default()
-        },
-        source: OptionsSource::DefaultsFile,
-        init: InitSystem::Sysvinit,
-    };
     let labelled = CheckKind::File {
         path: super::labs::text(DEFAULTS),
         exists: true,
@@ -24,9 +16,7 @@ fn labelling() -> Plan {
         mode: None,
         owner: None,
     };
-    plan(vec![
-        does("engine", "node-0", Action::SetEngineOptions(settings)).expects(check(labelled)),
-    ])
+    plan(vec![does("engine", "node-0", labels_engine()).expects(check(labelled))])
 }
 
 fn reason(outcome: Outcome) -> String {

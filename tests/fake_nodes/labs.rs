@@ -1,8 +1,9 @@
 //! Labs written in a few lines.
 
 use labctl::domain::{
-    Action, Capture, CaptureFrom, Check, CheckKind, CommandText, Environment, Hole, Lab, NodeName, Part, Plan, State,
-    Step, StepId, StepOnNode, Task, TaskId, Text, TextMatch, UndoText, Verification, WhenDone,
+    Action, Capture, CaptureFrom, Check, CheckKind, CommandText, EngineOptionSet, EngineSettings, Environment, Hole,
+    InitSystem, Lab, NodeName, OptionsSource, Part, Plan, State, Step, StepId, StepOnNode, Task, TaskId, Text,
+    TextMatch, UndoText, Verification, WhenDone,
 };
 use labctl::planner::{Selection, plan_run};
 use std::collections::BTreeMap;
@@ -24,6 +25,18 @@ pub fn with_value(before: &str, name: &str) -> Text {
         quoted: false,
     };
     Text::new(vec![Part::Literal(before.to_owned()), Part::Hole(hole)])
+}
+
+/// Labels an engine that sysvinit starts.
+pub fn labels_engine() -> Action {
+    Action::SetEngineOptions(EngineSettings {
+        options: EngineOptionSet {
+            labels: vec!["environment=staging".to_owned()],
+            ..EngineOptionSet::default()
+        },
+        source: OptionsSource::DefaultsFile,
+        init: InitSystem::Sysvinit,
+    })
 }
 
 pub fn check(kind: CheckKind) -> Check {

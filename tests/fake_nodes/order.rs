@@ -1,11 +1,10 @@
 //! What waits for what, and what goes on past a failure.
 
-use super::labs::{Written, check, does, lab, look, looks, plan, plan_tasks, step, task, text, verified};
-use super::stage::{Ran, Stage};
-use labctl::domain::{
-    Action, EngineOptionSet, EngineSettings, InitSystem, OptionsSource, Outcome, Plan, SkipReason, State, Task, TaskId,
-    UndoText,
+use super::labs::{
+    Written, check, does, lab, labels_engine, look, looks, plan, plan_tasks, step, task, text, verified,
 };
+use super::stage::{Ran, Stage};
+use labctl::domain::{Outcome, Plan, SkipReason, State, Task, TaskId, UndoText};
 use labctl::node::fake::FakeAnswer;
 use labctl::planner::{Selection, plan_run};
 use std::time::Duration;
@@ -338,15 +337,7 @@ fn only_what_does_not_wait_for_all_tasks_above_is_ahead() {
 }
 
 fn restarts_the_engine(id: &str, on: &str) -> Written {
-    let settings = EngineSettings {
-        options: EngineOptionSet {
-            labels: vec!["environment=staging".to_owned()],
-            ..EngineOptionSet::default()
-        },
-        source: OptionsSource::DefaultsFile,
-        init: InitSystem::Sysvinit,
-    };
-    does(id, on, Action::SetEngineOptions(settings)).expects(check(looks("is it up", "")))
+    does(id, on, labels_engine()).expects(check(looks("is it up", "")))
 }
 
 #[tokio::test(start_paused = true)]

@@ -204,9 +204,12 @@ fn beginning_ahead(step: &PlannedStep) -> String {
     let mut after: Vec<&str> = step.after.iter().map(|key| key.step.as_str()).collect();
     after.dedup();
     if after.is_empty() {
-        return "at once, whatever tasks above still run".to_owned();
+        return "at once; the tasks above may still run".to_owned();
     }
-    format!("after {}, whatever tasks above still run", after.join(", "))
+    format!(
+        "when these have passed: {}; the tasks above may still run",
+        after.join(", ")
+    )
 }
 
 fn work_fields(work: &Work) -> Vec<(&'static str, String)> {
