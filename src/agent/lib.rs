@@ -14,7 +14,7 @@ pub use answer::{Answer, Content, Ending, Fault, FaultKind, FileKind, Process, R
 pub use frame::{FrameError, Frames, LARGEST_FRAME, encode};
 pub use ids::Ids;
 pub use message::{Hello, Stream, ToAgent, ToLabctl};
-pub use request::{Attach, Dial, Exec, Hidden, Look, Place, Request, Run, Write};
+pub use request::{Attach, Dial, Exec, Hidden, Look, Place, Removal, Remove, Request, Run, Write};
 
 /// The version of the protocol. An agent of another version is not spoken to.
 pub const VERSION: u32 = 1;

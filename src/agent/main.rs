@@ -6,6 +6,7 @@
 mod accounts;
 mod cgroup;
 mod channel;
+mod copy;
 mod dial;
 mod end_draft;
 mod ending_processes;
@@ -29,6 +30,7 @@ mod processes;
 mod programs;
 mod random;
 mod record;
+mod remove;
 mod requests;
 mod root_part;
 mod run;

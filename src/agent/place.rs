@@ -1,8 +1,9 @@
-//! Finds where a file is to be written, one directory after the other, so that nobody can put a link in the way meanwhile.
+//! Finds the place that a path leads to, one directory after the other, so that nobody can put a link in the way meanwhile. Whatever
+//! is written, copied or removed goes this way.
 
 use crate::faults::{failed, failed_at};
 use labctl_agent::Fault;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, mkdirat, open, openat, readlinkat, statat};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -21,7 +22,7 @@ pub(crate) enum Links {
     OfRoot,
 }
 
-/// Where a file is to be: a name in a directory. What has the name is no directory and no link.
+/// Where something stands or is to stand: a name in a directory.
 #[derive(Debug)]
 pub(crate) struct Place {
     /// The directory.
@@ -32,22 +33,64 @@ pub(crate) struct Place {
     pub(crate) path: String,
 }
 
-/// Finds the place that `path` leads to.
+/// Finds the place of the file that `path` leads to: what stands there is no directory and no link.
 ///
 /// # Errors
 ///
-/// Where it leads to none, or over a link that is not followed.
+/// Where it leads to no such place, or over a link that is not followed.
 pub(crate) fn find(path: &str, links: Links) -> Result<Place, Fault> {
+    check(path, "a file")?;
+    let found = Walk::new(path, links, Last::File)?.walk()?;
+    found.ok_or_else(|| no_directory(path))
+}
+
+/// Finds the place of whatever stands at `path`, without following a link there; `None` where a directory on the way is missing.
+///
+/// # Errors
+///
+/// Where the way leads over a link that is not followed.
+pub(crate) fn find_any(path: &str, links: Links) -> Result<Option<Place>, Fault> {
+    check(path, "anything")?;
+    Walk::new(path, links, Last::Any)?.walk()
+}
+
+/// Makes the directory at `path`, and those on the way that are missing.
+///
+/// # Errors
+///
+/// Where one cannot be made, something else is in the way, or the way leads over a link that is not followed.
+pub(crate) fn make_directories(path: &str, links: Links) -> Result<(), Fault> {
+    check(path, "a directory")?;
+    Walk::new(path, links, Last::NewDirectory)?.walk().map(|_| ())
+}
+
+fn check(path: &str, what: &str) -> Result<(), Fault> {
     let last = path.rsplit('/').next().unwrap_or_default();
     if !path.starts_with('/') || matches!(last, "" | "." | "..") || path.contains('\0') {
-        return Err(failed(format!("{path:?} cannot be the path of a file")));
+        return Err(failed(format!("{path:?} cannot be the path of {what}")));
     }
-    Walk::new(path, links)?.walk()
+    Ok(())
+}
+
+fn no_directory(path: &str) -> Fault {
+    failed(format!("{path}: no such directory"))
+}
+
+/// What a path may lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    /// A file, there or not. A link there is followed.
+    File,
+    /// Anything, there or not. A link there is the thing itself.
+    Any,
+    /// A directory, which is made where it is missing, as are those on the way.
+    NewDirectory,
 }
 
 struct Walk<'a> {
     asked: &'a str,
     links: Links,
+    last: Last,
     /// The directories that were entered, and their names.
     entered: Vec<(OsString, OwnedFd)>,
     root: OwnedFd,
@@ -61,10 +104,11 @@ const DIRECTORY: OFlags = OFlags::PATH
     .union(OFlags::CLOEXEC);
 
 impl<'a> Walk<'a> {
-    fn new(asked: &'a str, links: Links) -> Result<Self, Fault> {
+    fn new(asked: &'a str, links: Links, last: Last) -> Result<Self, Fault> {
         Ok(Self {
             asked,
             links,
+            last,
             entered: Vec::new(),
             root: open("/", DIRECTORY, Mode::empty()).map_err(|error| failed_at("/", error))?,
             ahead: parts(asked.as_bytes()).collect(),
@@ -72,17 +116,22 @@ impl<'a> Walk<'a> {
         })
     }
 
-    fn walk(mut self) -> Result<Place, Fault> {
+    /// Returns the place; `None` where a directory on the way is missing, and for a directory that stands there now.
+    fn walk(mut self) -> Result<Option<Place>, Fault> {
         while let Some(name) = self.ahead.pop_front() {
-            let is_last = self.ahead.is_empty();
+            let is_last = self.ahead.is_empty() && self.last != Last::NewDirectory;
+            if is_last && self.last == Last::Any {
+                return Ok(Some(self.place(name)));
+            }
             if name == ".." {
                 self.entered.pop();
                 continue;
             }
             let path = self.path_of(&name);
             let found = match statat(self.here(), &name, AtFlags::SYMLINK_NOFOLLOW) {
-                Err(Errno::NOENT) if is_last => return self.place(name),
-                Err(Errno::NOENT | Errno::NOTDIR) => return Err(self.no_directory()),
+                Err(Errno::NOENT) if is_last => return Ok(Some(self.place(name))),
+                Err(Errno::NOENT) if self.last == Last::NewDirectory => self.make(&name, &path)?,
+                Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
                 Err(error) => return Err(failed_at(&path, error)),
                 Ok(found) => FileType::from_raw_mode(found.st_mode),
             };
@@ -94,12 +143,28 @@ impl<'a> Walk<'a> {
                     let directory = directory.map_err(|error| failed_at(&path, error))?;
                     self.entered.push((name, directory));
                 }
-                _ if is_last => return self.place(name),
-                _ => return Err(self.no_directory()),
+                _ if is_last => return Ok(Some(self.place(name))),
+                _ if self.last == Last::NewDirectory => return Err(failed(format!("{path} is not a directory"))),
+                _ => return Ok(None),
             }
         }
-        // A link led to a directory.
-        Err(failed(format!("{} is a directory", self.asked)))
+        match self.last {
+            Last::NewDirectory => Ok(None),
+            // A link led to a directory.
+            Last::File | Last::Any => Err(failed(format!("{} is a directory", self.asked))),
+        }
+    }
+
+    /// Makes the directory `name`. Another one who makes it meanwhile is as good.
+    fn make(&self, name: &OsStr, path: &str) -> Result<FileType, Fault> {
+        match mkdirat(self.here(), name, Mode::from_raw_mode(0o777)) {
+            Ok(()) | Err(Errno::EXIST) => {
+                let made = statat(self.here(), name, AtFlags::SYMLINK_NOFOLLOW);
+                let made = made.map_err(|error| failed_at(path, error))?;
+                Ok(FileType::from_raw_mode(made.st_mode))
+            }
+            Err(error) => Err(failed_at(path, error)),
+        }
     }
 
     fn here(&self) -> &OwnedFd {
@@ -112,14 +177,10 @@ impl<'a> Walk<'a> {
         names.map(|name| format!("/{}", name.to_string_lossy())).collect()
     }
 
-    fn no_directory(&self) -> Fault {
-        failed(format!("{}: no such directory", self.asked))
-    }
-
-    fn place(mut self, name: OsString) -> Result<Place, Fault> {
+    fn place(mut self, name: OsString) -> Place {
         let path = self.path_of(&name);
         let directory = self.entered.pop().map_or(self.root, |(_, directory)| directory);
-        Ok(Place { directory, name, path })
+        Place { directory, name, path }
     }
 
     fn follow(&mut self, name: &OsStr, path: &str) -> Result<(), Fault> {

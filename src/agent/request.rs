@@ -19,6 +19,20 @@ pub enum Request {
     },
     /// Writes a file, whole or not at all.
     Write(Write),
+    /// Removes what stands at a path. That nothing stands there is no fault.
+    Remove(Remove),
+    /// Makes a directory and those on the way to it that are missing.
+    MakeDirectories {
+        /// Its absolute path. Links on the way are followed as those of a file that is written.
+        path: String,
+    },
+    /// Puts a copy of a regular file at another place, whole or not at all, with owner, mode, time of change and further attributes.
+    CopyFile {
+        /// The file's absolute path. A link there is refused; links on the way are followed as those of a file that is written.
+        from: String,
+        /// The copy's absolute path.
+        to: String,
+    },
     /// Asks how many bytes are free, for everybody, on the file system of a directory.
     FreeSpace {
         /// Its absolute path.
@@ -137,6 +151,26 @@ pub struct Write {
     pub content: Hidden,
     /// Permission bits; those of the file it replaces where `None`, else 0644. Its owner stays, too.
     pub mode: Option<u32>,
+}
+
+/// What to remove. A link is removed and never followed; links on the way are followed as those of a file that is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remove {
+    /// Its absolute path.
+    pub path: String,
+    /// What may go.
+    pub what: Removal,
+}
+
+/// What may be removed at a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Removal {
+    /// Anything but a directory.
+    File,
+    /// Anything, with all that is in it. What is mounted in it stays, and is a fault.
+    Tree,
+    /// The directory and those above it, up to this one, each only where it is empty.
+    EmptyUpTo(String),
 }
 
 impl fmt::Debug for Write {

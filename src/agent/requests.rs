@@ -4,7 +4,7 @@ use crate::faults::{Outcome, failed_at};
 use crate::follow::{self, Listener};
 use crate::mailbox::Mailbox;
 use crate::session::Session;
-use crate::{dial, instance, look, output, processes, run, stopping, write};
+use crate::{copy, dial, instance, look, output, place, processes, remove, run, stopping, write};
 use labctl_agent::{Answer, Request};
 use std::sync::Arc;
 
@@ -20,6 +20,11 @@ pub(crate) fn answer(session: &Session, id: u32, mailbox: &Arc<Mailbox>, request
         Request::Look(order) => look::look(&order, session.accounts()).map(Answer::Seen),
         Request::Read { path, limit } => look::read(&path, limit).map(Answer::Content),
         Request::Write(order) => session.unbroken(|| write::write(&order)),
+        Request::Remove(order) => remove::remove(&order, mailbox),
+        Request::MakeDirectories { path } => {
+            session.unbroken(|| place::make_directories(&path, write::own_links()).map(|()| Answer::Done))
+        }
+        Request::CopyFile { from, to } => copy::copy(&from, &to),
         Request::FreeSpace { path } => free_space(&path),
         Request::Processes { name } => Ok(Answer::Processes(processes::named(&name))),
         Request::Dial(order) => dial::dial(&order, listener, session.groups()),

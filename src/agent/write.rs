@@ -37,6 +37,26 @@ pub(crate) fn own_links() -> Links {
 pub(crate) fn replace(place: &Place, content: &[u8], mode: Option<u32>) -> Result<(), Fault> {
     let trouble = |error: Errno| failed_at(&place.path, error);
     let old = existing(place)?;
+    put(place, |file| {
+        write_all(file, content).map_err(|error| failed_at(&place.path, error))?;
+        match &old {
+            Some((old, stat)) => keep_attributes(place, (old, stat), file)?,
+            None => fchmod(file, Mode::from_raw_mode(0o644)).map_err(trouble)?,
+        }
+        match mode {
+            Some(mode) => fchmod(file, Mode::from_raw_mode(mode & 0o7777)).map_err(trouble),
+            None => Ok(()),
+        }
+    })
+}
+
+/// Puts a new file at `place`, which `fill` makes what it is to be: beside the place first, flushed, then renamed.
+///
+/// # Errors
+///
+/// Where any of that does not work. Nothing has changed then.
+pub(crate) fn put(place: &Place, fill: impl FnOnce(&OwnedFd) -> Result<(), Fault>) -> Result<(), Fault> {
+    let trouble = |error: Errno| failed_at(&place.path, error);
     let mut name = place.name.clone();
     name.push(format!(".labctl-{}", &crate::random::word()[..6]));
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -45,14 +65,7 @@ pub(crate) fn replace(place: &Place, content: &[u8], mode: Option<u32>) -> Resul
         place,
         name: Some(name),
     };
-    write_all(&file, content).map_err(|error| failed_at(&place.path, error))?;
-    match &old {
-        Some((old, stat)) => keep_attributes(place, (old, stat), &file)?,
-        None => fchmod(&file, Mode::from_raw_mode(0o644)).map_err(trouble)?,
-    }
-    if let Some(mode) = mode {
-        fchmod(&file, Mode::from_raw_mode(mode & 0o7777)).map_err(trouble)?;
-    }
+    fill(&file)?;
     fsync(&file).map_err(trouble)?;
     unfinished.finish().map_err(trouble)?;
     flush_directory(&place.directory).map_err(trouble)
@@ -77,7 +90,12 @@ fn existing(place: &Place) -> Result<Option<(OwnedFd, Stat)>, Fault> {
     }
 }
 
-fn keep_attributes(place: &Place, (old, stat): (&OwnedFd, &Stat), new: &OwnedFd) -> Result<(), Fault> {
+/// Gives `new` the owner, mode and further attributes of the file `old`, of which `stat` is known.
+///
+/// # Errors
+///
+/// Where the owner cannot be kept.
+pub(crate) fn keep_attributes(place: &Place, (old, stat): (&OwnedFd, &Stat), new: &OwnedFd) -> Result<(), Fault> {
     let trouble = |error: Errno| failed_at(&place.path, error);
     let own = fstat(new).map_err(trouble)?;
     if (own.st_uid, own.st_gid) != (stat.st_uid, stat.st_gid) {

@@ -16,7 +16,9 @@ mod work;
 
 pub use dialler::Dialler;
 pub use engine::ApiVersion;
-pub use labctl_agent::{Content, FileKind as SeenKind, Hello, Ids, Look as LookAt, Place, Process, Request, Seen};
+pub use labctl_agent::{
+    Content, FileKind as SeenKind, Hello, Ids, Look as LookAt, Place, Process, Removal, Request, Seen,
+};
 pub use node_error::{NodeError, NodeErrorKind};
 pub use ssh::{ControlDirectory, SshNode, SshOptions};
 pub use transport::{Opened, Transport};

@@ -8,7 +8,9 @@ use super::tunnel::Tunnel;
 use super::work::{Ending, ExecRequest, FileWrite, Look, Looked, OutputSink};
 use crate::domain::{InstanceId, NodeName};
 use async_trait::async_trait;
-use labctl_agent::{Answer, Content, Dial, Exec, Hello, Hidden, Look as LookAt, Place, Request, Run, Seen, Write};
+use labctl_agent::{
+    Answer, Content, Dial, Exec, Hello, Hidden, Look as LookAt, Place, Removal, Remove, Request, Run, Seen, Write,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -240,6 +242,39 @@ pub trait Transport: Send + Sync {
         self.ask(write.as_root, Request::Write(Write { path, content, mode }))
             .await?;
         Ok(())
+    }
+
+    /// Removes what stands at `path`; that nothing does is no fault. Root goes over no link of a user's, here and below.
+    ///
+    /// # Errors
+    ///
+    /// Where something cannot be removed.
+    async fn remove(&self, as_root: bool, path: &str, what: Removal) -> Result<(), NodeError> {
+        let path = home_path(path, &self.hello().home);
+        let request = Request::Remove(Remove { path, what });
+        self.ask(as_root, request).await.map(|_| ())
+    }
+
+    /// Makes the directory at `path` and those on the way to it that are missing.
+    ///
+    /// # Errors
+    ///
+    /// Where one cannot be made.
+    async fn make_directories(&self, as_root: bool, path: &str) -> Result<(), NodeError> {
+        let path = home_path(path, &self.hello().home);
+        let request = Request::MakeDirectories { path };
+        self.ask(as_root, request).await.map(|_| ())
+    }
+
+    /// Puts a copy of the file `from` at `to`, as root: whole or not at all, with owner, mode and time of change, safe on the disk.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be copied; what was there is there still.
+    async fn copy_file(&self, from: &str, to: &str) -> Result<(), NodeError> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        let request = Request::CopyFile { from, to };
+        self.ask(true, request).await.map(|_| ())
     }
 
     /// Keeps `content` durably as `name` in the instance's directory on the node (`name` may have `/` in it).

@@ -5,7 +5,7 @@ use super::output::StepOutput;
 use super::provide::Wanted;
 use super::shared::Shared;
 use crate::domain::{Action, Command, CommandText, Ending, MissingValue, PlannedStep, Text, Undo, Values, login_words};
-use crate::node::{ExecId, ExecRequest, NodeError, NodeErrorKind, Transport};
+use crate::node::{ExecId, ExecRequest, NodeError, NodeErrorKind, Removal, Transport};
 use secrecy::SecretString;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -158,6 +158,18 @@ impl Scene<'_> {
         Ok(())
     }
 
+    /// Has the agent do `work` as part of the action.
+    pub(super) async fn have_done(&self, work: impl Future<Output = Result<(), NodeError>>) -> Result<(), Ending> {
+        self.go_on()?;
+        tokio::select! {
+            () = self.shared.stop.cancelled() => Err(Ending::Cancelled),
+            done = timeout(self.step.timeout, work) => match done {
+                Ok(done) => Ok(done?),
+                Err(_) => Err(Ending::TimedOut { after: self.step.timeout }),
+            },
+        }
+    }
+
     /// Runs a command of our own as part of the action.
     pub(super) async fn assist(&self, name: &str, words: &[&str], output: &mut StepOutput) -> Result<(), Ending> {
         let request = ExecRequest {
@@ -185,7 +197,8 @@ impl Scene<'_> {
         let path = directory.fill(&self.values)?;
         // Its undo was planned: either it is not there, or an earlier run of this instance made it.
         if self.made_before(&path) {
-            self.assist("replace", &["rm", "-rf", "--", &path], output).await?;
+            let removing = self.transport.remove(self.step.as_root, &path, Removal::Tree);
+            self.have_done(removing).await?;
         }
         let words = ["git", "clone", "--"].map(Text::literal).into_iter();
         let words = words.chain([repository.clone(), Text::literal(path)]).collect();

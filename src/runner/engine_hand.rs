@@ -9,7 +9,7 @@ use super::engine::{Engine, EngineFault};
 use super::heard::{Complaint, Heard};
 use super::output::StepOutput;
 use super::shared::Shared;
-use super::undo_files::{FileWork, file_work};
+use super::undo_files::{FileWork, do_file_work, file_work};
 use super::undo_steps::hex;
 use crate::domain::{
     Command, Ending, EngineFileError, EngineOptionSet, EngineOptionsUndo, FileBefore, Observation, Probe,
@@ -64,8 +64,6 @@ done
 
 /// How long a restart may take that takes options back: an engine with tcp:// and no word on TLS sleeps 15 s at its start.
 pub(super) const RESTART_DEADLINE: Duration = Duration::from_secs(90);
-/// How long a quick command may take.
-const QUICK: Duration = Duration::from_secs(30);
 /// The largest file of options that is read, in bytes.
 pub(super) const LARGEST_FILE: u64 = 256 * 1024;
 
@@ -136,49 +134,32 @@ impl<'a> EngineHand<'a> {
         }
     }
 
-    /// Runs a command of ours; returns how it ended, and what it complained with. One that nothing may stop is brought to its end.
-    async fn command(
-        &mut self,
-        name: &str,
-        words: &[&str],
-        (deadline, stop): (Duration, Option<&CancellationToken>),
-    ) -> Result<(Ending, String), NodeError> {
+    /// Restarts the engine; returns how the command ended, and what it complained with. Nothing stops it before its end.
+    async fn run_restart(&mut self, name: &str, deadline: Duration) -> Result<(Ending, String), NodeError> {
         let request = ExecRequest {
             id: ExecId(format!("{}-{name}", self.exec)),
-            command: Command::Argv(words.iter().map(|word| (*word).to_owned()).collect()),
+            command: Command::Argv(["sh", "-c", RESTART].map(str::to_owned).to_vec()),
             directory: None,
             environment: Vec::new(),
             stdin: None,
             as_root: true,
             deadline,
-            is_whole: stop.is_none(),
+            is_whole: true,
         };
         let never = CancellationToken::new();
         let mut heard = Heard {
             complaint: Complaint::default(),
             output: self.output,
         };
-        let ending = self
-            .transport
-            .exec(&request, &mut heard, stop.unwrap_or(&never))
-            .await?;
+        let ending = self.transport.exec(&request, &mut heard, &never).await?;
         Ok((ending, heard.complaint.text()))
-    }
-
-    async fn quick(&mut self, name: &str, words: &[&str]) -> Result<(), String> {
-        let stop = self.shared.stop.clone();
-        match self.command(name, words, (QUICK, Some(&stop))).await {
-            Ok((Ending::Exited { code: 0 }, _)) => Ok(()),
-            Ok((ending, said)) if said.is_empty() => Err(ending.to_string()),
-            Ok((_, said)) => Err(said),
-            Err(error) => Err(error.to_string()),
-        }
     }
 
     /// Writes the file of options.
     pub(super) async fn write(&mut self, path: &str, content: &[u8]) -> Result<(), String> {
         if let Some((parent, _)) = path.rsplit_once('/') {
-            self.quick("mkdir", &["mkdir", "-p", "--", parent]).await?;
+            let made = self.transport.make_directories(true, parent).await;
+            made.map_err(|error| error.to_string())?;
         }
         let write = FileWrite {
             path: path.to_owned(),
@@ -194,7 +175,7 @@ impl<'a> EngineHand<'a> {
     /// wants to stop: half of one leaves no engine.
     pub(super) async fn restart(&mut self, name: &str, deadline: Duration) -> Result<(), RestartFault> {
         let ran = self.note_what_runs().await.map_err(RestartFault::Beside)?;
-        let restarted = self.command(name, &["sh", "-c", RESTART], (deadline, None)).await;
+        let restarted = self.run_restart(name, deadline).await;
         match restarted {
             Ok((Ending::Exited { code: 0 }, _)) => {}
             Ok((Ending::Exited { .. }, said)) => return Err(RestartFault::Engine(said)),
@@ -295,15 +276,11 @@ impl<'a> EngineHand<'a> {
         let work = file_work(self.transport, &place, &undo.path, &undo.before, &ours).await?;
         match work {
             FileWork::Nothing => Ok(false),
-            FileWork::Command(words) => {
-                let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                self.quick("put-back", &words).await?;
-                Ok(true)
-            }
             FileWork::Refuse(reason) => match &undo.line {
                 Some(line) => self.take_line_out(undo, line, &place).await,
                 None => Err(reason),
             },
+            work => do_file_work(self.transport, work).await.map(|()| true),
         }
     }
 

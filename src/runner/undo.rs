@@ -10,7 +10,7 @@ use super::output::StepOutput;
 use super::ownership::{Proofs, leaves, names};
 use super::reports::JournalLost;
 use super::shared::Shared;
-use super::undo_files::{FileWork, directory_work, file_work, parents_work, written_hashes};
+use super::undo_files::{directory_work, do_file_work, file_work, parents_work, written_hashes};
 use crate::domain::{Baseline, Command, Ending, EventKind, Outcome, PlannedStep, Undo, UndoPhase, familiar_reference};
 use crate::node::{ExecId, ExecRequest, Transport};
 use std::collections::BTreeSet;
@@ -68,11 +68,11 @@ impl<'a> Undoing<'a> {
         match undo {
             Undo::RemoveDirectory { path } => {
                 self.refuse_with_our_files_in(path)?;
-                self.file_work(directory_work(path), number).await
+                do_file_work(self.transport, directory_work(path)).await
             }
             Undo::RemoveEmptyDirectories { topmost, deepest } => {
                 self.refuse_with_our_files_in(topmost)?;
-                self.file_work(parents_work(topmost, deepest), number).await
+                do_file_work(self.transport, parents_work(topmost, deepest)).await
             }
             Undo::RestoreFile { path, before, .. } => {
                 let instance = self.shared.instance.as_ref();
@@ -81,7 +81,7 @@ impl<'a> Undoing<'a> {
                     .unwrap_or_default();
                 let ours = written_hashes(&self.made, path);
                 let work = file_work(self.transport, &instance, path, before, &ours).await?;
-                self.file_work(work, number).await
+                do_file_work(self.transport, work).await
             }
             Undo::RestoreEngineOptions(options) => self.engine_hand(&number.to_string()).take_back(options).await,
             Undo::RemoveProject { .. } | Undo::RemoveContainer { .. } => self.remove_containers().await,
@@ -145,14 +145,6 @@ impl<'a> Undoing<'a> {
         match files.next() {
             Some(file) => Err(format!("{file} is still to be put back")),
             None => Ok(()),
-        }
-    }
-
-    async fn file_work(&mut self, work: FileWork, number: usize) -> Result<(), String> {
-        match work {
-            FileWork::Nothing => Ok(()),
-            FileWork::Command(words) => self.command(words, true, number).await,
-            FileWork::Refuse(reason) => Err(reason),
         }
     }
 

@@ -1,35 +1,31 @@
-//! Puts files back and removes directories, as commands on the node.
+//! Decides how files and directories become as they were, and has the agent do it.
 
 use super::baseline::look_at_file;
 use crate::domain::{FileBefore, Undo, may_be_removed};
-use crate::node::Transport;
-
-/// Puts the copy "$1" at "$2" by renaming, so that a crash leaves one or the other.
-const PUT_BACK: &str =
-    r#"t=$(mktemp -- "$2.labctl-XXXXXX") && cp -p -- "$1" "$t" && sync -- "$t" && mv -fT -- "$t" "$2""#;
-
-/// Removes "$2" and its parents up to "$1", each only where it is empty.
-const REMOVE_EMPTY: &str = r#"
-d=$2
-while rmdir -- "$d" 2>/dev/null || [ ! -e "$d" ]; do
-    [ "$d" != "$1" ] || break
-    d=$(dirname -- "$d")
-done
-"#;
+use crate::node::{Removal, Transport};
 
 /// What is to be done about a file or directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum FileWork {
     /// Nothing: it is as it was.
     Nothing,
-    /// This command, as root.
-    Command(Vec<String>),
+    /// What stands at this path goes.
+    Remove(String, Removal),
+    /// The copy `backup` goes back to `path`.
+    PutBack { backup: String, path: String },
     /// It must be left alone, and why.
     Refuse(String),
 }
 
-fn command(words: &[&str]) -> FileWork {
-    FileWork::Command(words.iter().map(|word| (*word).to_owned()).collect())
+/// Does `work`, as root. Tells why it was not done.
+pub(super) async fn do_file_work(transport: &dyn Transport, work: FileWork) -> Result<(), String> {
+    let done = match work {
+        FileWork::Nothing => Ok(()),
+        FileWork::Remove(path, what) => transport.remove(true, &path, what).await,
+        FileWork::PutBack { backup, path } => transport.copy_file(&backup, &path).await,
+        FileWork::Refuse(reason) => return Err(reason),
+    };
+    done.map_err(|error| error.to_string())
 }
 
 /// Decides how the file at `path` gets back to `before`. `ours` are the hashes of all that this instance wrote there; an
@@ -50,7 +46,7 @@ pub(super) async fn file_work(
     Ok(match (before, &now) {
         (FileBefore::Absent, None) => FileWork::Nothing,
         (FileBefore::Absent, Some(seen)) if changed_since(seen.sha256.as_ref()) => refusal(),
-        (FileBefore::Absent, Some(_)) => command(&["rm", "-f", "--", path]),
+        (FileBefore::Absent, Some(_)) => FileWork::Remove(path.to_owned(), Removal::File),
         (
             FileBefore::Kept {
                 sha256,
@@ -72,14 +68,10 @@ pub(super) async fn file_work(
         {
             refusal()
         }
-        (FileBefore::Kept { backup, .. }, _) => command(&[
-            "sh",
-            "-c",
-            PUT_BACK,
-            "sh",
-            &format!("{instance_directory}/{backup}"),
-            path,
-        ]),
+        (FileBefore::Kept { backup, .. }, _) => FileWork::PutBack {
+            backup: format!("{instance_directory}/{backup}"),
+            path: path.to_owned(),
+        },
     })
 }
 
@@ -106,7 +98,7 @@ pub(super) fn written_hashes(made: &[Undo], path: &str) -> Vec<String> {
 /// Decides how parents that a step had to make go away.
 pub(super) fn parents_work(topmost: &str, deepest: &str) -> FileWork {
     if may_be_removed(topmost) && may_be_removed(deepest) && deepest.starts_with(topmost) {
-        command(&["sh", "-c", REMOVE_EMPTY, "sh", topmost, deepest])
+        FileWork::Remove(deepest.to_owned(), Removal::EmptyUpTo(topmost.to_owned()))
     } else {
         FileWork::Refuse(format!("{topmost} is no path that labctl would have made"))
     }
@@ -115,7 +107,7 @@ pub(super) fn parents_work(topmost: &str, deepest: &str) -> FileWork {
 /// Decides how a directory that a step made goes away.
 pub(super) fn directory_work(path: &str) -> FileWork {
     if may_be_removed(path) {
-        command(&["rm", "-rf", "--one-file-system", "--", path])
+        FileWork::Remove(path.to_owned(), Removal::Tree)
     } else {
         FileWork::Refuse(format!("{path} is no path that labctl would have made"))
     }
@@ -133,6 +125,9 @@ mod tests {
                 "{path} would be removed"
             );
         }
-        assert!(matches!(directory_work("/home/ubuntu/dockchat"), FileWork::Command(_)));
+        assert!(matches!(
+            directory_work("/home/ubuntu/dockchat"),
+            FileWork::Remove(_, Removal::Tree)
+        ));
     }
 }

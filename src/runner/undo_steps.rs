@@ -2,27 +2,17 @@
 //! the step is refused instead.
 
 use super::baseline::look_at_file;
-use super::heard::Complaint;
 use super::shared::Shared;
 use super::undo_files::{FileWork, directory_work, parents_work};
 use crate::domain::{
-    Action, Command, Ending, FileBefore, MissingValue, NodeName, Outcome, PlannedStep, ProbeError, Text, Undo,
-    UndoText, Values, Work,
+    Action, Ending, FileBefore, MissingValue, NodeName, Outcome, PlannedStep, ProbeError, Text, Undo, UndoText, Values,
+    Work,
 };
-use crate::node::{ExecId, ExecRequest, LookAt, NodeError, Transport};
+use crate::node::{LookAt, NodeError, NodeErrorKind, Transport};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Keeps a copy of the file "$1" as "$2", with owner, mode and times, on disk before it returns. A part of a copy does not
-/// stay: it would fill the disk that was too small for it, and leave no room for the words that say so.
-const BACK_UP: &str = r#"
-mkdir -p -- "${2%/*}" || exit 1
-said=$(cp -p -- "$1" "$2" 2>&1 && sync -- "$2" "${2%/*}" 2>&1) && exit 0
-rm -f -- "$2"
-printf '%s\n' "$said" >&2
-exit 1
-"#;
+use tokio::time::timeout;
 
 /// How long a look or a backup may take.
 const QUICK: Duration = Duration::from_secs(30);
@@ -292,28 +282,26 @@ impl Planner<'_> {
             ));
         };
         let place = format!("{}/{backup}", self.transport.instance_directory(instance));
-        let words = ["sh", "-c", BACK_UP, "sh", path, &place].map(str::to_owned).to_vec();
-        let request = ExecRequest {
-            id: ExecId(format!("{}-{}", self.exec, backup.replace('/', "-"))),
-            command: Command::Argv(words),
-            directory: None,
-            environment: Vec::new(),
-            stdin: None,
-            as_root: true,
-            deadline: QUICK,
-            is_whole: false,
+        let directory = place.rsplit_once('/').map_or("/", |(directory, _)| directory);
+        let copying = async {
+            self.transport.make_directories(true, directory).await?;
+            self.transport.copy_file(path, &place).await
         };
-        let mut complaint = Complaint::default();
-        match self.transport.exec(&request, &mut complaint, &self.shared.stop).await? {
-            Ending::Exited { code: 0 } => Ok(()),
-            ending @ (Ending::Cancelled | Ending::LostConnection { .. }) => Err(Refusal(ending.into())),
-            ending => Err(Refusal::new(
-                format!(
-                    "{path} could not be kept before changing it: {ending}: {}",
-                    complaint.text()
-                ),
-                None,
-            )),
+        let copied = tokio::select! {
+            () = self.shared.stop.cancelled() => return Err(Refusal(Outcome::Cancelled)),
+            copied = timeout(QUICK, copying) => copied,
+        };
+        let not_kept = |reason: &str| format!("{path} could not be kept before changing it: {reason}");
+        match copied {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if error.kind == NodeErrorKind::NodeFault => {
+                Err(Refusal::new(not_kept(&error.message), error.hint))
+            }
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => {
+                let reason = format!("it took longer than {} s", QUICK.as_secs());
+                Err(Refusal::new(not_kept(&reason), None))
+            }
         }
     }
 

@@ -39,8 +39,10 @@ impl Scene<'_> {
         parents.sort_unstable();
         parents.dedup();
         parents.retain(|parent| !parent.is_empty());
-        let words: Vec<&str> = ["mkdir", "-p", "--"].into_iter().chain(parents).collect();
-        self.assist("mkdir", &words, output).await?;
+        for parent in parents {
+            let making = self.transport.make_directories(self.step.as_root, parent);
+            self.have_done(making).await?;
+        }
         for (file, path, content) in filled {
             self.go_on()?;
             let before = self.text_before(file, &path, &content).await;

@@ -1,7 +1,7 @@
 //! The files of a fake node: enough of a file system for what labctl itself asks and runs there.
 
 use labctl::node::fake::FakeAnswer;
-use labctl::node::{Content, LookAt, Process, Request, Seen, SeenKind};
+use labctl::node::{Content, LookAt, Process, Removal, Request, Seen, SeenKind};
 use labctl_agent::Answer;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -99,10 +99,25 @@ impl Disk {
     }
 
     /// Answers `request`, where it is about files or processes; `None` leaves it to the node.
-    pub fn serve(&self, request: &Request) -> Option<Answer> {
+    pub fn serve(&mut self, request: &Request) -> Option<Answer> {
         match request {
             Request::Look(look) => Some(Answer::Seen(self.look_at(look))),
             Request::Read { path, limit } => Some(Answer::Content(self.content(path, *limit))),
+            Request::Remove(remove) => {
+                match &remove.what {
+                    Removal::EmptyUpTo(topmost) => self.remove_empty(topmost, &remove.path),
+                    Removal::File | Removal::Tree => self.remove(&remove.path),
+                }
+                Some(Answer::Done)
+            }
+            Request::MakeDirectories { path } => {
+                self.make_directory(path);
+                Some(Answer::Done)
+            }
+            Request::CopyFile { from, to } => {
+                self.copy(from, to);
+                Some(Answer::Done)
+            }
             Request::Processes { name } if name == "dockerd" => Some(Answer::Processes(vec![self.engine_process()])),
             _ => None,
         }
@@ -112,7 +127,6 @@ impl Disk {
     pub fn answer(&mut self, text: &str) -> Option<FakeAnswer> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let last = *words.last()?;
-        let before_last = words.len().checked_sub(2).map(|at| words[at]);
         if text.contains("until docker -H") {
             if text.contains("DOCKER_OPTS=)/#") {
                 let content = self.read("/etc/default/docker").unwrap_or_default();
@@ -121,13 +135,6 @@ impl Disk {
             }
             self.engine_options = self.docker_opts().split_whitespace().map(str::to_owned).collect();
             return Some(FakeAnswer::exited(0));
-        }
-        if text.contains("while rmdir --") {
-            self.remove_empty(before_last?, last);
-            return Some(FakeAnswer::exited(0));
-        }
-        if text.contains("cp -p --") {
-            return Some(self.copy(before_last?, last));
         }
         match words.as_slice() {
             ["rm", "-rf" | "-f", ..] => self.remove(last),
@@ -225,12 +232,11 @@ impl Disk {
         }
     }
 
-    fn copy(&mut self, from: &str, to: &str) -> FakeAnswer {
+    fn copy(&mut self, from: &str, to: &str) {
         let Some(Entry::File { content, mode }) = self.entries.get(from).cloned() else {
-            return FakeAnswer::exited(1).stderr(format!("{from}: no such file\n"));
+            panic!("{from} is copied, and is not there");
         };
-        self.make_directory(parent(to));
+        assert!(self.has(parent(to)), "{to} is written, and its directory is not there");
         self.write(to, &content, Some(mode));
-        FakeAnswer::exited(0)
     }
 }

@@ -196,7 +196,7 @@ async fn a_node_lost_while_its_files_are_kept_is_lost_and_not_at_fault() {
     let machine = stage.machine("node-0");
     machine.disk(|disk| disk.write("/etc/motd", b"hello\n", None));
     machine.fake.answer(
-        "cp -p --",
+        "copy /etc/motd ",
         FakeAnswer::failed(NodeErrorKind::Unreachable, "connection reset"),
     );
     let undo = labctl::domain::UndoText::File(super::labs::text("/etc/motd"));

@@ -197,11 +197,11 @@ async fn a_node_lost_in_the_middle_of_a_cleanup_keeps_its_debt() {
     let machine = stage.machine("node-0");
     stage.run(&plan(vec![writes("/etc/new", "ours\n"), clones()])).await;
     let gone = FakeAnswer::failed(NodeErrorKind::Unreachable, "connection reset");
-    machine.fake.answer("rm -", gone);
+    machine.fake.answer("remove ", gone);
     let ran = stage.cleanup().await;
     assert_ne!(ran.outcome("compare-baseline@node-0"), Outcome::Passed);
     assert!(machine.disk(|disk| disk.has("/etc/new")));
-    assert_eq!(stage.state().owed[&super::labs::node("node-0")].len(), 2);
+    assert_eq!(stage.state().owed[&super::labs::node("node-0")].len(), 3);
 }
 
 #[tokio::test(start_paused = true)]

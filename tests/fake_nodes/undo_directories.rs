@@ -93,7 +93,7 @@ async fn two_steps_at_once_do_not_take_each_others_directory_for_somebodys() {
     // Keeping the file takes the second step so long that the first one makes the directory meanwhile.
     machine
         .fake
-        .answer("cp -p --", FakeAnswer::exited(0).takes(Duration::from_secs(5)));
+        .answer("copy /etc/motd ", FakeAnswer::exited(0).takes(Duration::from_secs(5)));
     let makes = |id: &str| step(id, "node-0", "mkdir -p -- /home/ubuntu/shared").after(&[]);
     let shared = || UndoText::Directory(text("/home/ubuntu/shared"));
     let second = makes("second").undo(UndoText::File(text("/etc/motd"))).undo(shared());

@@ -1,7 +1,7 @@
 //! What a fake node remembers.
 
 use crate::node::Place;
-use labctl_agent::{Exec, Look, Run, Write};
+use labctl_agent::{Exec, Look, Remove, Run, Write};
 
 /// What was asked of a fake node.
 #[derive(Debug, Clone)]
@@ -24,6 +24,17 @@ pub enum FakeCall {
     Read(String),
     /// To write a file.
     Write(Write),
+    /// To remove what stands at a path.
+    Remove(Remove),
+    /// To make a directory.
+    MakeDirectories(String),
+    /// To copy a file.
+    CopyFile {
+        /// From where.
+        from: String,
+        /// To where.
+        to: String,
+    },
     /// To keep a file of the instance.
     Keep {
         /// The name.
@@ -54,6 +65,9 @@ impl FakeCall {
             Self::Look(look) => format!("look at {}", look.path),
             Self::Read(path) => format!("look into {path}"),
             Self::Write(write) => format!("write {}", write.path),
+            Self::Remove(remove) => format!("remove {}", remove.path),
+            Self::MakeDirectories(path) => format!("make {path}"),
+            Self::CopyFile { from, to } => format!("copy {from} {to}"),
             Self::Keep { name, .. } => format!("keep {name}"),
             Self::Other(what) => format!("look for {what}"),
             Self::Dial(Place::Socket(path)) => format!("dial {path}"),

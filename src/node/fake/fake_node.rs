@@ -152,6 +152,21 @@ impl FakeNode {
         }
     }
 
+    /// Makes a change, where the test tells no other answer to the call's line.
+    async fn changed(&self, call: FakeCall, request: &Request) -> Result<Answer, NodeError> {
+        let told = self.find_answer(&call.line());
+        let ending = take_time(&told, told.takes, &CancellationToken::new()).await;
+        match ending? {
+            Ending::Exited { code: 0 } => Ok(self.served(request, call, Answer::Done)),
+            other => Err(NodeError {
+                node: self.name.clone(),
+                kind: NodeErrorKind::NodeFault,
+                message: format!("{other}: {}", String::from_utf8_lossy(&told.stderr)),
+                hint: None,
+            }),
+        }
+    }
+
     /// Has the server of the test answer `request`, else says what a node says on which nothing is.
     fn served(&self, request: &Request, call: FakeCall, otherwise: Answer) -> Answer {
         self.note(call);
@@ -241,6 +256,12 @@ impl Transport for FakeNode {
                 Ok(self.served(&request, call, Answer::Processes(Vec::new())))
             }
             Request::Write(write) => self.written(FakeCall::Write(write.clone())),
+            Request::Remove(remove) => self.changed(FakeCall::Remove(remove.clone()), &request).await,
+            Request::MakeDirectories { path } => self.changed(FakeCall::MakeDirectories(path.clone()), &request).await,
+            Request::CopyFile { from, to } => {
+                let (from, to) = (from.clone(), to.clone());
+                self.changed(FakeCall::CopyFile { from, to }, &request).await
+            }
             Request::Keep { name, content, .. } => self.written(FakeCall::Keep {
                 name: name.clone(),
                 content: content.0.clone(),

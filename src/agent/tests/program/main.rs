@@ -13,5 +13,6 @@ mod instances;
 mod older;
 mod outputs;
 mod recorded;
+mod removing;
 mod root_part;
 mod runs;
