@@ -13,6 +13,7 @@
 mod harness;
 
 mod by_hand;
+mod chaos;
 mod clearing;
 mod cluster;
 mod command_line;
@@ -34,7 +35,6 @@ mod report;
 mod secrets;
 #[path = "../skipping.rs"]
 mod skipping;
-mod soak;
 mod stopping;
 mod sweep;
 mod task1;

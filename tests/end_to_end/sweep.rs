@@ -3,8 +3,7 @@
 //! Where `LABCTL_SWEEP` is `all`, or the names of steps with blanks between them, everything is taken back after each kill, instead.
 //! `scripts/soak --sweep` does that.
 
-use crate::harness::{Bench, Running, bench_of_today};
-use crate::soak::Dice;
+use crate::harness::{Bench, Dice, Running, bench_of_today};
 use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! What every test on real nodes stands on.
 
 mod bench;
+mod dice;
 mod ended;
 mod lease;
 mod node;
@@ -10,6 +11,7 @@ mod snapshot;
 mod stage;
 
 pub use bench::{Bench, InventoryText, bench, bench_of_today};
+pub use dice::Dice;
 pub use ended::Ended;
 pub use lease::{Lease, Left};
 pub use node::Node;

@@ -150,6 +150,18 @@ impl Running {
         assert!(sent.success(), "labctl was gone before it got {signal}");
     }
 
+    /// Sends `signal` to labctl, where it has not ended by itself.
+    pub fn try_signal(&mut self, signal: &str) {
+        if self.child.try_wait().unwrap().is_none() {
+            self.signal(signal);
+        }
+    }
+
+    /// Kills labctl as nothing can be caught.
+    pub fn kill_now(&mut self) {
+        let _ = self.child.kill();
+    }
+
     /// Kills labctl as nothing can be caught, and waits until it is gone.
     pub fn kill(mut self) -> Ended {
         let _ = self.child.kill();
