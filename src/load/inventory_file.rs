@@ -63,7 +63,7 @@ pub fn find_inventory(name: &str, cwd: &Path) -> Result<InventoryFile, Diagnosti
     ));
     let short = name.trim_end_matches(".toml");
     fault.hint = suggest::hint(short, there.iter().map(String::as_str))
-        .or_else(|| Some("`labctl inventory init` writes one".to_owned()));
+        .or_else(|| Some("`labctl inventory init ADDRESS-0 ADDRESS-1 ADDRESS-2 --output FILE` writes one".to_owned()));
     Err(fault.into())
 }
 

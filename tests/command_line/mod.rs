@@ -10,6 +10,7 @@ mod bench;
 mod building;
 mod engine;
 mod help;
+mod hints;
 mod htpasswd;
 mod images;
 mod instances;
