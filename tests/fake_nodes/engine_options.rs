@@ -8,7 +8,7 @@ use labctl::node::fake::FakeAnswer;
 
 const DEFAULTS: &str = "/etc/default/docker";
 
-fn labelling() -> Plan {
+pub fn labelling() -> Plan {
     let labelled = CheckKind::File {
         path: super::labs::text(DEFAULTS),
         exists: true,

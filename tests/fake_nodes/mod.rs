@@ -16,6 +16,7 @@ mod engine;
 mod engine_options;
 pub mod engine_server;
 mod findings;
+mod hints;
 mod hosts;
 mod image_names;
 mod journal;
