@@ -31,6 +31,16 @@ const LOOKING: Duration = Duration::from_millis(4);
 /// The longest wait at once.
 const LONGEST: Duration = Duration::from_secs(3600);
 
+/// Variables by which bash takes itself for the login shell of a session and reads files such as ~/.bashrc, which may print anything.
+const SHELL_NOISE: [&str; 6] = [
+    "SSH_CLIENT",
+    "SSH2_CLIENT",
+    "SSH_CONNECTION",
+    "SSH_ORIGINAL_COMMAND",
+    "SSH_TTY",
+    "BASH_ENV",
+];
+
 /// Runs `order` for the session that `hello` tells of.
 pub(crate) fn run(order: Run, mailbox: &Mailbox, groups: &Groups, hello: &Hello) -> Outcome {
     let child = match start(&order, groups, hello)? {
@@ -68,6 +78,9 @@ fn start(order: &Run, groups: &Groups, hello: &Hello) -> Result<Result<Child, St
     let path = path.map_or(hello.path.as_str(), |(_, path)| path);
     Ok(programs::start(&order.words, directory, Some(path), |command| {
         let variables = order.environment.iter();
+        for name in SHELL_NOISE {
+            command.env_remove(name);
+        }
         command
             .current_dir(directory)
             .envs(variables.map(|(name, value)| (name, value)))

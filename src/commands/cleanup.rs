@@ -228,7 +228,7 @@ async fn same_machines(
                 "the machine that {} calls {name} does not hold instance {}",
                 inventory.source, record.id
             );
-            nodes.insert(name.clone(), NodeAccess::Unreachable(reason));
+            nodes.insert(name.clone(), NodeAccess::Unreachable { reason, hint: None });
         }
     }
     Ok(nodes)

@@ -134,8 +134,10 @@ fn listing(session: &Session, inventory: &Inventory, found: &[Found], state: &St
 pub(super) fn only_listed(nodes: &mut BTreeMap<NodeName, NodeAccess>, listed: &BTreeSet<NodeName>) {
     for (name, access) in nodes {
         if !listed.contains(name) && matches!(access, NodeAccess::Connected(_)) {
-            let why = format!("{name} was away when the list was made; `labctl cleanup --scope all` again lists it");
-            *access = NodeAccess::Unreachable(why);
+            *access = NodeAccess::Unreachable {
+                reason: format!("{name} was away when the list was made"),
+                hint: Some("`labctl cleanup --scope all` again lists it".to_owned()),
+            };
         }
     }
 }

@@ -76,7 +76,9 @@ pub(super) async fn decide(
 
 /// Returns the address that `host` is to lead to: a hosts file knows no names for that.
 async fn resolved(host: &PlannedHost) -> Result<IpAddr, Failure> {
-    if let Ok(address) = host.address.parse() {
+    // As in a link, an IPv6 address stands in brackets.
+    let address = host.address.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(address) = address.parse() {
         return Ok(address);
     }
     let cannot = |why: &str| {

@@ -95,9 +95,9 @@ async fn check(session: &Session) -> Result<Exit, Failure> {
         };
         let found = match reached {
             Ok(Reached { facts: Ok(facts), .. }) => FoundOnNode::Facts(Box::new(facts.clone())),
-            Ok(Reached { facts: Err(reason), .. }) => FoundOnNode::Unreachable {
-                reason: reason.clone(),
-                hint: None,
+            Ok(Reached { facts: Err(error), .. }) => FoundOnNode::Unreachable {
+                reason: error.to_string(),
+                hint: error.hint().map(str::to_owned),
             },
             Err(error) => FoundOnNode::Unreachable {
                 reason: error.to_string(),

@@ -2,12 +2,13 @@
 
 use super::failure::Failure;
 use super::session::Session;
-use super::ssh::{open_shell, ssh_words};
+use super::ssh::open_shell;
 use crate::cli;
-use crate::domain::{InstanceId, Inventory, Node, NodeName};
+use crate::domain::{InstanceId, Inventory, Node, NodeName, shell_quoted};
 use crate::exit::Exit;
 use crate::journal::InstanceLock;
 use crate::load::suggestion;
+use crate::node::ssh_words;
 use crate::playground::{
     NodeChoice, NodeInit, NodeState, PerNode, Playground, PlaygroundError, PlaygroundStatus, Progress, Suite,
     WantedNodes,
@@ -215,7 +216,7 @@ fn show(session: &Session, status: &PlaygroundStatus) -> Result<(), Failure> {
             }
             .to_owned(),
             well: node.state == NodeState::Running,
-            ssh: ssh_words(entry).join(" "),
+            ssh: ssh_line(entry),
         })
         .collect();
     let style = Style {
@@ -224,6 +225,13 @@ fn show(session: &Session, status: &PlaygroundStatus) -> Result<(), Failure> {
     };
     session.print(&report::playground_listing(&rows, &style));
     Ok(())
+}
+
+/// Returns the command that logs in to `node`; nothing where its key is not there.
+fn ssh_line(node: &Node) -> String {
+    let words = ssh_words(node).unwrap_or_default();
+    let words: Vec<String> = words.iter().map(|word| shell_quoted(word)).collect();
+    words.join(" ")
 }
 
 fn failure(error: PlaygroundError) -> Failure {

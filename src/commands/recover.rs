@@ -61,7 +61,7 @@ pub(super) fn unproven(instance: &Instance, events: &[Event]) -> Vec<NodeName> {
 
 /// Says whether `reached` holds the instance `id`; an error where root could not look.
 pub(super) fn holds(reached: &Reached, id: &InstanceId) -> Result<bool, String> {
-    let facts = reached.facts.as_ref().map_err(Clone::clone)?;
+    let facts = reached.facts.as_ref().map_err(ToString::to_string)?;
     let instances = facts.instances.as_ref();
     let instances = instances.ok_or_else(|| "root could not look at /var/lib/labctl there".to_owned())?;
     Ok(instances.iter().any(|held| held == id.as_str()))

@@ -5,8 +5,9 @@ use super::playground::known_node;
 use super::session::Session;
 use super::target;
 use crate::cli;
-use crate::domain::{HostKeyPolicy, Inventory, Node};
+use crate::domain::Inventory;
 use crate::exit::Exit;
+use crate::node::ssh_words;
 use std::process::{Command, Stdio};
 
 /// The status with which ssh says that it is ssh itself that failed; a command may end with it, too.
@@ -23,9 +24,8 @@ pub(super) async fn ssh(session: &Session, options: &cli::Ssh) -> Result<Exit, F
 /// Opens a shell on a node of `inventory`, or runs a command there and ends with its status.
 pub(super) fn open_shell(inventory: &Inventory, options: &cli::Ssh) -> Result<Exit, Failure> {
     let node = known_node(inventory, &options.node)?;
-    let words = ssh_words(node);
-    let status = Command::new(&words[0])
-        .args(&words[1..])
+    let words = ssh_words(node)?;
+    let status = ssh_command(&words)
         .args(&options.command)
         .status()
         .map_err(|error| Failure::new(Exit::CouldNotRun, error).hint("install the OpenSSH client"))?;
@@ -45,46 +45,23 @@ pub(super) fn open_shell(inventory: &Inventory, options: &cli::Ssh) -> Result<Ex
     }
 }
 
+fn ssh_command(words: &[String]) -> Command {
+    let mut command = Command::new("ssh");
+    // What leads through a jump is written for this shell.
+    command.args(words.iter().skip(1)).env("SHELL", "/bin/sh");
+    command
+}
+
 /// Tells whether the node that the ssh command `words` logs in to runs commands at all: if so, it was the command that ended
 /// with ssh's own status.
 fn answers(words: &[String]) -> bool {
-    let asked = Command::new(&words[0])
-        .args(BRIEFLY)
-        .args(&words[1..])
+    let mut brief = words.to_vec();
+    brief.splice(1..1, BRIEFLY.map(str::to_owned));
+    let asked = ssh_command(&brief)
         .arg("true")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
     asked.is_ok_and(|status| status.success())
-}
-
-/// Returns the words that log in to `node`.
-pub(super) fn ssh_words(node: &Node) -> Vec<String> {
-    let login = &node.login;
-    let mut words = vec!["ssh".to_owned()];
-    let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
-    if let Some(file) = &login.identity_file {
-        option("-i", file.display().to_string());
-        option("-o", "IdentitiesOnly=yes".to_owned());
-    }
-    if let Some(file) = &login.known_hosts {
-        option("-o", format!("UserKnownHostsFile={}", file.display()));
-    }
-    let policy = match login.host_key {
-        HostKeyPolicy::AcceptNew => "accept-new",
-        HostKeyPolicy::Strict => "yes",
-    };
-    option("-o", format!("StrictHostKeyChecking={policy}"));
-    if let Some(port) = login.port.filter(|port| *port != 22) {
-        option("-p", port.to_string());
-    }
-    if let Some(jump) = &login.proxy_jump {
-        option("-J", jump.clone());
-    }
-    words.push(match &login.user {
-        Some(user) => format!("{user}@{}", node.address),
-        None => node.address.clone(),
-    });
-    words
 }

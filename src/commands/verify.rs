@@ -113,7 +113,10 @@ fn judge(definition: &LabDefinition, names: &[String]) -> Result<(), PlanError> 
 pub(super) fn access(connections: &Connections) -> BTreeMap<NodeName, NodeAccess> {
     let access = |reached: &Result<super::connect::Reached, crate::node::NodeError>| match reached {
         Ok(reached) => NodeAccess::Connected(Arc::clone(&reached.transport)),
-        Err(error) => NodeAccess::Unreachable(naming(&error.node, &error.to_string())),
+        Err(error) => NodeAccess::Unreachable {
+            reason: naming(&error.node, &error.to_string()),
+            hint: error.hint.clone(),
+        },
     };
     connections
         .nodes

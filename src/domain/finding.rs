@@ -14,6 +14,9 @@ pub enum Silent {
         node: NodeName,
         /// What ssh said.
         reason: String,
+        /// The next thing to try, where one is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
     },
     /// Its Docker Engine.
     Engine {
@@ -50,6 +53,9 @@ pub enum Cause {
         node: NodeName,
         /// What ssh said.
         reason: String,
+        /// The next thing to try, where one is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
     },
     /// A node's Docker Engine does not answer.
     EngineSilent {
@@ -158,9 +164,10 @@ impl<'a> Picture<'a> {
             return;
         }
         let cause = match (root, self.silent[at]) {
-            (Root::Node(node), Some(Silent::Node { reason, .. })) => Cause::NodeUnreachable {
+            (Root::Node(node), Some(Silent::Node { reason, hint, .. })) => Cause::NodeUnreachable {
                 node: node.clone(),
                 reason: reason.clone(),
+                hint: hint.clone(),
             },
             (Root::Engine(node), Some(Silent::Engine { reason, .. })) => Cause::EngineSilent {
                 node: node.clone(),

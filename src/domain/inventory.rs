@@ -110,9 +110,14 @@ pub struct Node {
 }
 
 impl Node {
-    /// Returns the address to print in links: `public_address` where there is one, else `address`.
-    pub fn browser_address(&self) -> &str {
-        self.public_address.as_deref().unwrap_or(&self.address)
+    /// Returns the address to print in links: `public_address` where there is one, else `address`; an IPv6 address in brackets.
+    pub fn browser_address(&self) -> String {
+        let address = self.public_address.as_deref().unwrap_or(&self.address);
+        if address.contains(':') {
+            format!("[{address}]")
+        } else {
+            address.to_owned()
+        }
     }
 }
 
@@ -125,7 +130,7 @@ pub struct Login {
     pub port: Option<u16>,
     /// The private key's path.
     pub identity_file: Option<PathBuf>,
-    /// `user@host:port` of a machine to jump through.
+    /// The machines to go through, as [`super::Jump::list`] reads them.
     pub proxy_jump: Option<String>,
     /// What to do with a host key not seen before.
     pub host_key: HostKeyPolicy,

@@ -15,6 +15,7 @@ mod facts;
 mod finding;
 mod hosts;
 mod inventory;
+mod jump;
 mod lab;
 mod names;
 mod notice;
@@ -54,6 +55,7 @@ pub use hosts::{
     HostEntry, HostLine, HostWork, HostsFault, PlannedHost, host_entries, is_host_name, marked_host_lines,
 };
 pub use inventory::{HostKeyPolicy, Inventory, Login, Node, Registry, SecretSource};
+pub use jump::{Jump, JumpError};
 pub use lab::{Capture, CaptureFrom, Lab, Link, Step, StepOnNode, Task, UndoText, Verification, WhenDone};
 pub use names::{InstanceId, InvalidName, NodeName, RunId, StepId, TaskId};
 pub use notice::Notice;

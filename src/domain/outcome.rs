@@ -28,11 +28,17 @@ pub enum Ending {
     CouldNotStart {
         /// What the node said.
         reason: String,
+        /// The next thing to try, where one is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
     },
     /// The node could not be reached again before the deadline; what became of the command is unknown.
     LostConnection {
         /// What ssh said.
         reason: String,
+        /// The next thing to try, where one is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
     },
     /// We killed its process group because the run was cancelled.
     Cancelled,
@@ -83,11 +89,17 @@ pub enum Outcome {
     LostConnection {
         /// What ssh said.
         reason: String,
+        /// The next thing to try, where one is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
     },
     /// Nothing could be looked at, so nothing can be said.
     CannotTell {
         /// Why.
         reason: String,
+        /// The next thing to try, where one is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
     },
     /// The run was cancelled.
     Cancelled,
@@ -190,8 +202,8 @@ impl From<Ending> for Outcome {
             Ending::Exited { code } => Self::Exited { code },
             Ending::Signalled { signal } => Self::Signalled { signal },
             Ending::TimedOut { after } => Self::TimedOut { after },
-            Ending::CouldNotStart { reason } => Self::CouldNotStart { reason, hint: None },
-            Ending::LostConnection { reason } => Self::LostConnection { reason },
+            Ending::CouldNotStart { reason, hint } => Self::CouldNotStart { reason, hint },
+            Ending::LostConnection { reason, hint } => Self::LostConnection { reason, hint },
             Ending::Cancelled => Self::Cancelled,
         }
     }
@@ -203,8 +215,8 @@ impl fmt::Display for Ending {
             Self::Exited { code } => write!(formatter, "exit status {code}"),
             Self::Signalled { signal } => write!(formatter, "killed by signal {signal}"),
             Self::TimedOut { after } => write!(formatter, "timed out after {} s", after.as_secs_f32()),
-            Self::CouldNotStart { reason } => write!(formatter, "could not start: {reason}"),
-            Self::LostConnection { reason } => write!(formatter, "lost the connection: {reason}"),
+            Self::CouldNotStart { reason, .. } => write!(formatter, "could not start: {reason}"),
+            Self::LostConnection { reason, .. } => write!(formatter, "lost the connection: {reason}"),
             Self::Cancelled => formatter.write_str("cancelled"),
         }
     }

@@ -378,6 +378,15 @@ pub enum ProbeError {
     },
 }
 
+impl ProbeError {
+    /// Returns the next thing to try, where one is known.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Unreachable { hint, .. } | Self::CannotLook { hint, .. } => hint.as_deref(),
+        }
+    }
+}
+
 /// Bytes as text in JSON, for people who read a journal; bytes that are no UTF-8 become replacement characters there.
 mod lossy_bytes {
     use serde::{Deserialize, Deserializer, Serializer};

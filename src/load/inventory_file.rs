@@ -2,7 +2,8 @@
 
 use super::faults::Faults;
 use super::fields::{Fields, Value, as_text, parse_document, wrong_type};
-use super::inventory_node::{NodeReader, read_login};
+use super::inventory_login::read_login;
+use super::inventory_node::NodeReader;
 use super::source::read_text;
 use super::suggest;
 use crate::domain::{Diagnostic, Diagnostics, Inventory, Registry, SecretSource, SourceText};
@@ -205,7 +206,7 @@ fn read_secret_source(value: &Value<'_>, folder: &Path, faults: &mut Faults) -> 
             .map(|text| SecretSource::Env(text.into_inner())),
         Some("file") => fields
             .required_text("file", faults)
-            .map(|text| SecretSource::File(super::inventory_node::expand(text.get_ref(), folder))),
+            .map(|text| SecretSource::File(super::inventory_login::expand(text.get_ref(), folder))),
         Some("command") => {
             let value = fields.get("command")?;
             super::read_action::read_argv(value, faults)

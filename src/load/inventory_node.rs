@@ -4,48 +4,14 @@ use super::address::{is_private, looks_like_host};
 use super::faults::Faults;
 use super::fields::{Fields, Value};
 use super::inventory_file::{read_plain, texts};
+use super::inventory_login::{PartialLogin, fill_in, read_login};
 use super::read_lab::name;
-use crate::domain::{HostKeyPolicy, Login, Node, NodeName, TaskId};
+use crate::domain::{Node, NodeName, TaskId};
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 use toml::Spanned;
-
-/// How to log in as far as one table says; what it leaves open is left to the next.
-#[derive(Debug, Clone, Default)]
-pub(super) struct PartialLogin {
-    user: Option<String>,
-    port: Option<u16>,
-    identity_file: Option<PathBuf>,
-    proxy_jump: Option<String>,
-    host_key: Option<HostKeyPolicy>,
-    known_hosts: Option<PathBuf>,
-    sudo: Option<bool>,
-    connect_timeout: Option<Duration>,
-}
-
-impl PartialLogin {
-    fn over(self, defaults: &Self) -> Login {
-        let user = self.user.or_else(|| defaults.user.clone());
-        let usual = Login::default();
-        Login {
-            // Root needs no sudo, and a minimal machine may not even have it.
-            sudo: self.sudo.or(defaults.sudo).unwrap_or(user.as_deref() != Some("root")),
-            port: self.port.or(defaults.port),
-            identity_file: self.identity_file.or_else(|| defaults.identity_file.clone()),
-            proxy_jump: self.proxy_jump.or_else(|| defaults.proxy_jump.clone()),
-            host_key: self.host_key.or(defaults.host_key).unwrap_or(usual.host_key),
-            known_hosts: self.known_hosts.or_else(|| defaults.known_hosts.clone()),
-            connect_timeout: self
-                .connect_timeout
-                .or(defaults.connect_timeout)
-                .unwrap_or(usual.connect_timeout),
-            user,
-        }
-    }
-}
 
 /// Reads the nodes of one inventory, one after the other.
 pub(super) struct NodeReader<'f> {
@@ -147,6 +113,17 @@ impl<'f> NodeReader<'f> {
             return None;
         }
         let text = read_host(fields, "private_ip", faults)?;
+        if text.get_ref().parse::<Ipv6Addr>().is_ok() {
+            let fault = faults
+                .fault(text.span(), format!("`{}` is an IPv6 address", text.get_ref()))
+                .label("the nodes know each other by an IPv4 address or a DNS name")
+                .hint(
+                    "put an IPv6 address in `address`, where ssh goes, and in `public_address`, which browsers are told; \
+                     Docker Engine, Swarm and HAProxy are told `private_ip`",
+                );
+            faults.push(fault);
+            return None;
+        }
         if !allows_public && !is_private(text.get_ref()) {
             let fault = faults
                 .fault(text.span(), format!("`{}` is a public address", text.get_ref()))
@@ -161,9 +138,13 @@ impl<'f> NodeReader<'f> {
     }
 }
 
-/// Reads an address; a fault where it is empty or none.
+/// Reads an address, an IPv6 one with brackets or without; a fault where it is empty or none.
 fn read_host(fields: &mut Fields<'_>, key: &'static str, faults: &mut Faults) -> Option<Spanned<String>> {
     let text = fields.text(key, faults)?;
+    let in_brackets = text.get_ref().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    if let Some(inside) = in_brackets.filter(|inside| inside.parse::<Ipv6Addr>().is_ok()) {
+        return Some(Spanned::new(text.span(), inside.to_owned()));
+    }
     let host = text.get_ref();
     if host.trim().is_empty() {
         faults.push(fill_in(faults, &text, key));
@@ -183,117 +164,4 @@ fn read_host(fields: &mut Fields<'_>, key: &'static str, faults: &mut Faults) ->
     }
     faults.push(fault);
     None
-}
-
-fn fill_in(faults: &Faults, text: &Spanned<String>, key: &str) -> crate::domain::Diagnostic {
-    faults
-        .fault(text.span(), format!("`{key}` is not filled in yet"))
-        .label(if key == "private_ip" {
-            "fill this in"
-        } else {
-            "fill this in, or remove the line"
-        })
-}
-
-/// Reads the keys that say how to log in.
-pub(super) fn read_login(fields: &mut Fields<'_>, folder: &Path, faults: &mut Faults) -> PartialLogin {
-    let port = fields.number("port", 1..=65_535, faults);
-    let connect_timeout = fields.duration("connect_timeout", faults);
-    if let Some(zero) = connect_timeout.as_ref().filter(|timeout| timeout.get_ref().is_zero()) {
-        faults.push(faults.fault(zero.span(), "no connection is that fast"));
-    }
-    PartialLogin {
-        user: read_word(fields, "user", faults),
-        port: port.and_then(|port| u16::try_from(port.into_inner()).ok()),
-        identity_file: read_identity(fields, folder, faults),
-        proxy_jump: read_word(fields, "proxy_jump", faults),
-        host_key: read_host_key(fields, faults),
-        known_hosts: fields
-            .text("known_hosts", faults)
-            .map(|path| expand(path.get_ref(), folder)),
-        sudo: fields.flag("sudo", faults).map(Spanned::into_inner),
-        connect_timeout: connect_timeout.map(Spanned::into_inner),
-    }
-}
-
-/// Reads a text that becomes an argument of ssh, and must not look like an option.
-fn read_word(fields: &mut Fields<'_>, key: &'static str, faults: &mut Faults) -> Option<String> {
-    let text = fields.text(key, faults)?;
-    if text.get_ref().is_empty() {
-        faults.push(fill_in(faults, &text, key));
-        return None;
-    }
-    let strange = |c: char| c.is_whitespace() || c.is_control() || "'\"`$;&|<>()".contains(c);
-    if text.get_ref().starts_with('-') || text.get_ref().contains(strange) {
-        faults.push(faults.fault(text.span(), format!("`{key}` cannot be `{}`", text.get_ref())));
-        return None;
-    }
-    Some(text.into_inner())
-}
-
-fn read_host_key(fields: &mut Fields<'_>, faults: &mut Faults) -> Option<HostKeyPolicy> {
-    let text = fields.text("host_key", faults)?;
-    match text.get_ref().as_str() {
-        "accept-new" => Some(HostKeyPolicy::AcceptNew),
-        "strict" => Some(HostKeyPolicy::Strict),
-        other => {
-            let mut fault = faults
-                .fault(text.span(), "`host_key` is `accept-new` or `strict`")
-                .label("not one of them");
-            if matches!(other, "no" | "off" | "accept" | "ask") {
-                fault = fault.hint("a changed host key is always an error; `accept-new` remembers one not seen before");
-            }
-            faults.push(fault);
-            None
-        }
-    }
-}
-
-fn read_identity(fields: &mut Fields<'_>, folder: &Path, faults: &mut Faults) -> Option<PathBuf> {
-    let text = fields.text("identity_file", faults)?;
-    if text.get_ref().trim().is_empty() {
-        faults.push(fill_in(faults, &text, "identity_file"));
-        return None;
-    }
-    let path = expand(text.get_ref(), folder);
-    if let Some((message, hint)) = key_problem(&path) {
-        let mut fault = faults.fault(text.span(), message).label(path.display().to_string());
-        fault.hint = hint;
-        faults.push(fault);
-    }
-    Some(path)
-}
-
-/// Says why ssh would not use the private key at `path`.
-fn key_problem(path: &Path) -> Option<(String, Option<String>)> {
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let hint = "paths are relative to the inventory; `~/` is your home".to_owned();
-            return Some(("there is no such file with a private key".to_owned(), Some(hint)));
-        }
-        Err(error) => return Some((format!("the key cannot be read: {}", error.kind()), None)),
-    };
-    let about = file.metadata().ok()?;
-    if !about.is_file() {
-        return Some(("this is not a file".to_owned(), None));
-    }
-    if path.extension().is_some_and(|extension| extension == "pub") {
-        let hint = format!("use {}", path.with_extension("").display());
-        return Some(("this is the public half of a key".to_owned(), Some(hint)));
-    }
-    let is_own = about.uid() == rustix::process::getuid().as_raw();
-    if is_own && about.mode() & 0o077 != 0 {
-        let message = "ssh refuses a key that others may read".to_owned();
-        return Some((message, Some(format!("chmod 600 {}", path.display()))));
-    }
-    None
-}
-
-/// Expands `~/` to the user's home, and makes `path` relative to `folder` where it is not absolute.
-pub(super) fn expand(path: &str, folder: &Path) -> PathBuf {
-    match (path.strip_prefix("~/"), etcetera::home_dir()) {
-        (Some(rest), Ok(home)) => home.join(rest),
-        _ => folder.join(path),
-    }
 }

@@ -12,6 +12,7 @@ mod fields;
 mod go_template;
 mod graph;
 mod inventory_file;
+mod inventory_login;
 mod inventory_node;
 mod inventory_text;
 mod lab;

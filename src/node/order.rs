@@ -81,9 +81,11 @@ pub(super) fn ending(ending: labctl_agent::Ending, deadline: Duration) -> Ending
         Told::Cancelled => Ending::Cancelled,
         Told::CouldNotStart(reason) => Ending::CouldNotStart {
             reason: printable_line(reason.as_bytes()),
+            hint: None,
         },
         Told::Lost(reason) => Ending::LostConnection {
             reason: printable_line(reason.as_bytes()),
+            hint: None,
         },
     }
 }

@@ -5,15 +5,18 @@ const LIMIT: usize = 4000;
 
 /// Returns `bytes` as text without control characters, except line ends, and of bounded length.
 pub(crate) fn printable(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let mut kept: String = text
-        .chars()
-        .map(|c| if c == '\t' { ' ' } else { c })
-        .filter(|c| *c == '\n' || !(c.is_control() || is_invisible(*c)))
-        .take(LIMIT)
-        .collect();
+    let mut kept: String = without_controls(bytes).chars().take(LIMIT).collect();
     kept.truncate(kept.trim_end().len());
     kept
+}
+
+/// Returns `bytes` as text without control characters, except line ends. It is as long as they are: for what is searched, not shown.
+pub(crate) fn without_controls(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.chars()
+        .map(|c| if c == '\t' { ' ' } else { c })
+        .filter(|c| *c == '\n' || !(c.is_control() || is_invisible(*c)))
+        .collect()
 }
 
 /// Returns `bytes` as a single line: lines joined by `; `.

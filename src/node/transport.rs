@@ -138,7 +138,7 @@ pub trait Transport: Send + Sync {
     ) -> Result<Ending, NodeError> {
         match order(request, self.opened_directory()?, self.hello()) {
             Ok(exec) => self.follow(exec, output, cancel).await,
-            Err(reason) => Ok(Ending::CouldNotStart { reason }),
+            Err(reason) => Ok(Ending::CouldNotStart { reason, hint: None }),
         }
     }
 

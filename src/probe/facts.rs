@@ -4,7 +4,7 @@
 use super::addresses::private_address;
 use super::engine_options::init_and_options;
 use super::observe;
-use super::said::{KEPT, said};
+use super::said::{KEPT, output, said};
 use crate::domain::{
     ComposeFacts, ComposeFlavour, EngineAt, EngineOptions, EngineSeen, Facts, InitSystem, LoginFacts, Observation,
     OptionsSource, OsFacts, Probe, ProbeError, ToolFacts,
@@ -12,6 +12,9 @@ use crate::domain::{
 use crate::node::{LookAt, NodeErrorKind, Request, SeenKind, Transport};
 use futures_util::future::join_all;
 use labctl_agent::Answer;
+
+/// What stands around what is wanted of a login shell, whose startup files may print anything.
+const MARK: &str = "=-labctl-=";
 
 /// What facts are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,14 +205,12 @@ struct More {
 
 impl More {
     async fn gather(transport: &dyn Transport) -> Result<Self, ProbeError> {
-        let shell = transport.hello().shell.as_str();
-        let login_shell = [shell, "-lc", "printf %s \"$DOCKER_HOST\""];
         let (docker, git, tree, curl, docker_host, free_disk) = tokio::join!(
             said(transport, &["docker", "--version"]),
             said(transport, &["git", "--version"]),
             said(transport, &["tree", "--version"]),
             said(transport, &["curl", "--version"]),
-            said(transport, &login_shell),
+            docker_host(transport),
             free_disk(transport),
         );
         let tools = ToolFacts {
@@ -224,6 +225,22 @@ impl More {
             free_disk: free_disk?,
         })
     }
+}
+
+/// Returns `DOCKER_HOST` as programs have it that are started from a login shell. What its startup files print stands before the mark.
+async fn docker_host(transport: &dyn Transport) -> Result<Option<String>, ProbeError> {
+    let shell = transport.hello().shell.as_str();
+    let words = format!("echo {MARK}; env | grep \"^DOCKER_HOST=\"; echo {MARK}");
+    let text = output(transport, &[shell, "-lc", &words]).await?.unwrap_or_default();
+    Ok(marked_value(&text))
+}
+
+/// Returns the value that stands between the last two marks of `text`.
+fn marked_value(text: &str) -> Option<String> {
+    let mut parts = text.rsplit(MARK);
+    let (_, marked) = (parts.next()?, parts.next()?);
+    let value = marked.trim().strip_prefix("DOCKER_HOST=")?;
+    Some(value.lines().next()?.to_owned()).filter(|value| !value.is_empty())
 }
 
 async fn free_disk(transport: &dyn Transport) -> Result<Option<u64>, ProbeError> {
@@ -291,6 +308,18 @@ mod tests {
         assert_eq!(script_version(script).as_deref(), Some("1.29.2"));
         assert_eq!(script_version("__requires__ = 'docker-compose==$(reboot)'"), None);
         assert_eq!(compose_program("v2.40.0").flavour, ComposeFlavour::V2Standalone);
+    }
+
+    #[test]
+    fn only_what_stands_between_the_marks_is_the_docker_host() {
+        let value = |text: &str| marked_value(text);
+        assert_eq!(
+            value(&format!("hello\n{MARK}\nDOCKER_HOST=tcp://a:1\n{MARK}\nbye\n")).as_deref(),
+            Some("tcp://a:1")
+        );
+        assert_eq!(value(&format!("hello{MARK}\n{MARK}\n")), None);
+        assert_eq!(value(&format!("{MARK}\nDOCKER_HOST=\n{MARK}\n")), None);
+        assert_eq!(value("hello\n"), None);
     }
 
     #[test]

@@ -2,19 +2,7 @@
 
 use super::{command, engine, engine_options, file, http};
 use crate::domain::{Observation, Probe, ProbeError};
-use crate::node::{NodeError, NodeErrorKind, Transport};
-
-impl From<NodeError> for ProbeError {
-    fn from(error: NodeError) -> Self {
-        let (reason, hint) = (error.message, error.hint);
-        match error.kind {
-            NodeErrorKind::NodeFault | NodeErrorKind::NoRoot | NodeErrorKind::Refused => {
-                Self::CannotLook { reason, hint }
-            }
-            _ => Self::Unreachable { reason, hint },
-        }
-    }
-}
+use crate::node::Transport;
 
 /// Asks `probe` of the node behind `transport`.
 pub async fn observe(transport: &dyn Transport, probe: &Probe) -> Result<Observation, ProbeError> {

@@ -237,12 +237,9 @@ fn hints(ended: &Ended) -> Vec<String> {
         }
     }
     match &ended.outcome {
-        Outcome::CouldNotStart { hint: Some(hint), .. } => hints.push(hint.clone()),
-        // It printed something else than a value that is to be taken from it.
-        Outcome::CannotTell { .. } if ended.judged.is_empty() && !ended.step.captures.is_empty() => {}
-        Outcome::LostConnection { .. } | Outcome::CannotTell { .. } => hints.push(format!(
-            "see whether {node} is up and answers: `labctl inventory check`"
-        )),
+        Outcome::CouldNotStart { hint: Some(hint), .. }
+        | Outcome::LostConnection { hint: Some(hint), .. }
+        | Outcome::CannotTell { hint: Some(hint), .. } => hints.push(hint.clone()),
         Outcome::TimedOut { .. } if hints.is_empty() => {
             let above = if ended.tail.is_empty() {
                 ""

@@ -62,10 +62,10 @@ pub(crate) fn complaint(outcome: &Outcome) -> Option<String> {
             )
         }
         Outcome::CouldNotStart { reason, .. } => format!("could not start: {reason}"),
-        Outcome::LostConnection { reason } => {
+        Outcome::LostConnection { reason, .. } => {
             format!("lost the connection: {reason}. What became of the command is not known")
         }
-        Outcome::CannotTell { reason } => format!("could not look: {reason}"),
+        Outcome::CannotTell { reason, .. } => format!("could not look: {reason}"),
     })
 }
 

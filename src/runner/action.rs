@@ -5,7 +5,7 @@ use super::output::StepOutput;
 use super::provide::Wanted;
 use super::shared::Shared;
 use crate::domain::{Action, Command, CommandText, Ending, MissingValue, PlannedStep, Text, Undo, Values, login_words};
-use crate::node::{ExecId, ExecRequest, NodeError, NodeErrorKind, Removal, Transport};
+use crate::node::{ExecId, ExecRequest, NodeError, Removal, Transport};
 use secrecy::SecretString;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -13,23 +13,11 @@ use tokio::time::timeout;
 /// How much longer than the node's own deadline we wait: a transport that lost its link opens it again and re-attaches.
 const GRACE: Duration = Duration::from_secs(60);
 
-impl From<NodeError> for Ending {
-    fn from(error: NodeError) -> Self {
-        match error.kind {
-            NodeErrorKind::Unreachable => Self::LostConnection {
-                reason: error.to_string(),
-            },
-            _ => Self::CouldNotStart {
-                reason: error.to_string(),
-            },
-        }
-    }
-}
-
 impl From<MissingValue> for Ending {
     fn from(missing: MissingValue) -> Self {
         Self::CouldNotStart {
             reason: missing.to_string(),
+            hint: None,
         }
     }
 }
@@ -146,6 +134,7 @@ impl Scene<'_> {
             Ok(ending) => Ok(ending?),
             Err(_) => Ok(Ending::LostConnection {
                 reason: "the node did not say in time how it ended".to_owned(),
+                hint: Some(format!("see what it does: `labctl ssh {}`", self.step.key.node)),
             }),
         }
     }

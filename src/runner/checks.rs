@@ -17,12 +17,35 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// What one look at a check came to.
 enum Look {
     Judged(Verdict, Option<Silent>),
-    CannotTell(String, Option<Silent>),
+    CannotTell {
+        reason: String,
+        hint: Option<String>,
+        silent: Option<Silent>,
+    },
 }
 
 impl Look {
     fn unknown(reason: impl Into<String>) -> Self {
-        Self::CannotTell(reason.into(), None)
+        Self::CannotTell {
+            reason: reason.into(),
+            hint: None,
+            silent: None,
+        }
+    }
+
+    /// Makes the look at a `node` that cannot be reached.
+    fn at_silent(node: &NodeName, reason: String, hint: Option<String>) -> Self {
+        let silent = Silent::Node {
+            node: node.clone(),
+            reason: reason.clone(),
+            hint: hint.clone(),
+        };
+        let is_named = reason.contains(node.as_str());
+        Self::CannotTell {
+            reason: if is_named { reason } else { format!("{node}: {reason}") },
+            hint,
+            silent: Some(silent),
+        }
     }
 
     fn holds(&self) -> bool {
@@ -48,7 +71,7 @@ pub(super) async fn judge_checks(
 ) -> Result<Outcome, JournalLost> {
     if step.checks.is_empty() {
         let reason = "the step has no check, so nothing can be said of it".to_owned();
-        return Ok(Outcome::CannotTell { reason });
+        return Ok(Outcome::CannotTell { reason, hint: None });
     }
     let mut outcome = Outcome::Passed;
     for (index, check) in step.checks.iter().enumerate() {
@@ -75,9 +98,10 @@ pub(super) async fn judge_checks(
         }
         let (verdict, silent) = match look {
             Look::Judged(verdict, silent) => (Some(masked(shared, verdict)), silent),
-            Look::CannotTell(reason, silent) => {
+            Look::CannotTell { reason, hint, silent } => {
                 let reason = shared.redactor().text(&reason);
-                outcome = first_of(outcome, Outcome::CannotTell { reason });
+                let hint = hint.map(|hint| shared.redactor().text(&hint));
+                outcome = first_of(outcome, Outcome::CannotTell { reason, hint });
                 (None, silent)
             }
         };
@@ -161,8 +185,12 @@ fn masked(shared: &Shared, verdict: Verdict) -> Verdict {
 }
 
 fn masked_silence(shared: &Shared, mut silent: Silent) -> Silent {
+    let redactor = shared.redactor();
     let (Silent::Node { reason, .. } | Silent::Engine { reason, .. }) = &mut silent;
-    *reason = shared.redactor().text(reason);
+    *reason = redactor.text(reason);
+    if let Silent::Node { hint: Some(hint), .. } = &mut silent {
+        *hint = redactor.text(hint);
+    }
     silent
 }
 
@@ -190,7 +218,7 @@ async fn poll(
         }
         let verdict = match &look {
             Look::Judged(verdict, _) => Some(masked(shared, verdict.clone())),
-            Look::CannotTell(..) => None,
+            Look::CannotTell { .. } => None,
         };
         shared.reports.still_waiting(&step.key, index, verdict, attempts);
         // The last look is at the deadline itself.
@@ -220,9 +248,7 @@ async fn look_at(shared: &Shared, node: &NodeName, kind: &CheckKind) -> Look {
     let values = shared.values();
     let transport = match shared.access(node) {
         NodeAccess::Connected(transport) => transport,
-        NodeAccess::Unreachable(reason) => {
-            return Look::CannotTell(reason.clone(), Some(silent_node(node, reason)));
-        }
+        NodeAccess::Unreachable { reason, hint } => return Look::at_silent(node, reason, hint),
     };
     let probes = match probes_for(kind, &values) {
         Ok(probes) => probes,
@@ -235,18 +261,24 @@ async fn look_at(shared: &Shared, node: &NodeName, kind: &CheckKind) -> Look {
             Ok(Observation::EngineDown { reason }) => {
                 let engine = silent_engine(node, reason.clone());
                 if !matches!(kind, CheckKind::Engine { .. }) {
-                    let told = format!("{node}: the Docker Engine does not answer: {reason}");
-                    return Look::CannotTell(told, Some(engine));
+                    return Look::CannotTell {
+                        reason: format!("{node}: the Docker Engine does not answer: {reason}"),
+                        hint: None,
+                        silent: Some(engine),
+                    };
                 }
                 silent = Some(engine);
                 observations.push(Observation::EngineDown { reason });
             }
             Ok(observation) => observations.push(observation),
-            Err(ProbeError::Unreachable { reason, .. }) => {
-                let told = format!("{node}: {reason}");
-                return Look::CannotTell(told, Some(silent_node(node, reason)));
+            Err(ProbeError::Unreachable { reason, hint }) => return Look::at_silent(node, reason, hint),
+            Err(ProbeError::CannotLook { reason, hint }) => {
+                return Look::CannotTell {
+                    reason: format!("{node}: {reason}"),
+                    hint,
+                    silent: None,
+                };
             }
-            Err(ProbeError::CannotLook { reason, .. }) => return Look::unknown(format!("{node}: {reason}")),
         }
     }
     let ours = shared.ours(node);
@@ -258,11 +290,6 @@ async fn look_at(shared: &Shared, node: &NodeName, kind: &CheckKind) -> Look {
         Ok(verdict) => Look::Judged(verdict, silent),
         Err(missing) => Look::unknown(missing.to_string()),
     }
-}
-
-fn silent_node(node: &NodeName, reason: String) -> Silent {
-    let node = node.clone();
-    Silent::Node { node, reason }
 }
 
 fn silent_engine(node: &NodeName, reason: String) -> Silent {

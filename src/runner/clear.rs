@@ -110,6 +110,7 @@ pub(super) async fn clear_node(
         Ok(output) => Ok(Done { outcome, output }),
         Err(error) => Ok(Outcome::CannotTell {
             reason: error.to_string(),
+            hint: None,
         }
         .into()),
     }
@@ -125,8 +126,11 @@ async fn clear(
     // hold up its restart.
     match Engine::connect(transport).await {
         Ok(engine) => remove_everything(shared, transport, &engine, output).await?,
-        Err(EngineFault::Lost(reason)) => output.say(&format!("the Docker Engine does not answer: {reason}")),
-        Err(EngineFault::Refused(reason)) => output.say(&format!("the Docker Engine refuses: {reason}")),
+        Err(EngineFault::Node(error @ ProbeError::Unreachable { .. })) => return Err(lost(error)),
+        Err(EngineFault::Silent(reason)) => output.say(&format!("the Docker Engine does not answer: {reason}")),
+        Err(EngineFault::Node(ProbeError::CannotLook { reason, .. }) | EngineFault::Refused(reason)) => {
+            output.say(&format!("the Docker Engine refuses: {reason}"))
+        }
     }
     if shared.stop.is_cancelled() {
         return Err(Ending::Cancelled);
@@ -141,15 +145,15 @@ async fn clear(
     }
     let left = look_at_everything(transport).await.map_err(lost)?;
     match left.engine_is_silent {
-        Some(reason) => Err(Ending::CouldNotStart { reason }),
+        Some(reason) => Err(Ending::CouldNotStart { reason, hint: None }),
         None => Ok(left.found),
     }
 }
 
 fn lost(error: ProbeError) -> Ending {
     match error {
-        ProbeError::Unreachable { reason, .. } => Ending::LostConnection { reason },
-        ProbeError::CannotLook { reason, .. } => Ending::CouldNotStart { reason },
+        ProbeError::Unreachable { reason, hint } => Ending::LostConnection { reason, hint },
+        ProbeError::CannotLook { reason, hint } => Ending::CouldNotStart { reason, hint },
     }
 }
 
@@ -179,7 +183,7 @@ async fn remove_everything(
             match engine.remove_image_and_names(&image.id).await {
                 Ok(()) if image.tags.is_empty() => {}
                 Ok(()) => output.say(&format!("removing image {}", image.tags.join(", "))),
-                Err(EngineFault::Lost(reason)) => return Err(Ending::LostConnection { reason }),
+                Err(fault @ (EngineFault::Silent(_) | EngineFault::Node(_))) => return Err(fault.into()),
                 Err(fault) => drop(refused.insert(fault.to_string())),
             }
         }

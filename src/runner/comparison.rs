@@ -22,7 +22,7 @@ pub(super) async fn compare_baseline(
     };
     let (ours, others) = match undoing.settle().await {
         Ok(differences) => differences,
-        Err(reason) => return Ok(undoing.finish(Outcome::CannotTell { reason })),
+        Err(reason) => return Ok(undoing.finish(Outcome::CannotTell { reason, hint: None })),
     };
     let node = step.key.node.clone();
     let owed = shared.state().owed.get(&node).is_some_and(|owed| !owed.is_empty());

@@ -1,6 +1,6 @@
 //! What a step makes on other nodes, as a client of their engines: its undo is safe there and here before it begins.
 
-use super::executor::{not_started, prepare};
+use super::executor::prepare;
 use super::reports::JournalLost;
 use super::shared::{NodeAccess, Shared};
 use super::undo_steps::{Refusal, plan_undo_elsewhere};
@@ -24,15 +24,18 @@ pub(super) async fn owe_elsewhere(
     exec: &str,
 ) -> Result<Result<(), Outcome>, JournalLost> {
     for node in step.elsewhere() {
-        let named = |reason: String| not_started(&format!("{node}, on which this step makes something: {reason}"));
+        let named = |reason: String, hint: Option<String>| Outcome::CouldNotStart {
+            reason: format!("{node}, on which this step makes something: {reason}"),
+            hint,
+        };
         let transport = match shared.access(node) {
             NodeAccess::Connected(transport) => transport,
-            NodeAccess::Unreachable(reason) => return Ok(Err(named(reason))),
+            NodeAccess::Unreachable { reason, hint } => return Ok(Err(named(reason, hint))),
         };
         match prepare(shared, step, node, transport.as_ref()).await? {
             Ok(()) => {}
-            Err(Outcome::LostConnection { reason } | Outcome::CouldNotStart { reason, .. }) => {
-                return Ok(Err(named(reason)));
+            Err(Outcome::LostConnection { reason, hint } | Outcome::CouldNotStart { reason, hint }) => {
+                return Ok(Err(named(reason, hint)));
             }
             Err(outcome) => return Ok(Err(outcome)),
         }
@@ -43,7 +46,7 @@ pub(super) async fn owe_elsewhere(
         // The other node may do the same step itself, or have something made by the same step of a third.
         let name = format!("{exec}@{}", step.key.node);
         if let Err(error) = keep_undo(transport.as_ref(), &name, &undo).await {
-            return Ok(Err(named(error.to_string())));
+            return Ok(Err(named(error.message, error.hint)));
         }
         let owed = EventKind::OwedElsewhere {
             step: step.key.clone(),

@@ -1,7 +1,7 @@
 //! Changes to a node's Docker Engine through its API: what the engine does itself, without a command on the node.
 
-use crate::domain::{ContainerSeen, Ending};
-use crate::node::{NodeError, NodeErrorKind, Transport, Tunnel};
+use crate::domain::{ContainerSeen, Ending, ProbeError};
+use crate::node::{NodeError, Transport, Tunnel};
 use crate::probe::docker_client;
 use bollard::Docker;
 use bollard::errors::Error as DockerError;
@@ -27,17 +27,23 @@ pub enum EngineFault {
     /// It answered, and refused.
     #[error("{0}")]
     Refused(String),
-    /// The node or the engine could not be reached.
+    /// The engine did not answer, or broke off.
     #[error("{0}")]
-    Lost(String),
+    Silent(String),
+    /// The engine could not be asked: its node says no, or cannot be reached.
+    #[error("{0}")]
+    Node(ProbeError),
 }
 
 impl From<NodeError> for EngineFault {
     fn from(error: NodeError) -> Self {
-        match error.kind {
-            NodeErrorKind::Unreachable => Self::Lost(error.to_string()),
-            _ => Self::Refused(error.to_string()),
-        }
+        Self::Node(error.into())
+    }
+}
+
+impl From<ProbeError> for EngineFault {
+    fn from(error: ProbeError) -> Self {
+        Self::Node(error)
     }
 }
 
@@ -46,8 +52,9 @@ impl From<DockerError> for EngineFault {
         match error {
             DockerError::DockerResponseServerError { message, .. } => Self::Refused(message),
             DockerError::DockerStreamError { error } => Self::Refused(error),
-            // What is left is the way to the engine: sockets, timeouts, answers that broke off.
-            other => Self::Lost(other.to_string()),
+            // What is left is the way to the engine: sockets, timeouts, answers that broke off. That the connection to the node is
+            // broken, only ssh says.
+            other => Self::Silent(other.to_string()),
         }
     }
 }
@@ -55,8 +62,13 @@ impl From<DockerError> for EngineFault {
 impl From<EngineFault> for Ending {
     fn from(fault: EngineFault) -> Self {
         match fault {
-            EngineFault::Refused(reason) => Self::CouldNotStart { reason },
-            EngineFault::Lost(reason) => Self::LostConnection { reason },
+            EngineFault::Refused(reason) => Self::CouldNotStart { reason, hint: None },
+            EngineFault::Silent(reason) => Self::CouldNotStart {
+                reason: format!("the Docker Engine broke off: {reason}"),
+                hint: Some("is it running? `sudo service docker status` on the node".to_owned()),
+            },
+            EngineFault::Node(ProbeError::Unreachable { reason, hint }) => Self::LostConnection { reason, hint },
+            EngineFault::Node(ProbeError::CannotLook { reason, hint }) => Self::CouldNotStart { reason, hint },
         }
     }
 }

@@ -194,7 +194,7 @@ impl Scene<'_> {
         settings: &EngineSettings,
         output: &mut StepOutput,
     ) -> Result<Ending, Ending> {
-        let failed = |reason: String| Ending::CouldNotStart { reason };
+        let failed = |reason: String| Ending::CouldNotStart { reason, hint: None };
         let change = engine_change(self.transport, settings)
             .await
             .map_err(Refusal::into_ending)?;
@@ -233,7 +233,7 @@ impl Scene<'_> {
     /// Says what the engine that was restarted runs without.
     async fn missing(&self, change: &EngineChange) -> Result<Option<String>, Ending> {
         let running = running_words(self.transport).await;
-        let running = running.map_err(|reason| Ending::CouldNotStart { reason })?;
+        let running = running.map_err(|reason| Ending::CouldNotStart { reason, hint: None })?;
         let missing = change.options.missing_from(&running);
         Ok((!missing.is_empty()).then(|| {
             format!(
@@ -272,5 +272,5 @@ async fn put_back(hand: &mut EngineHand<'_>, undo: &EngineOptionsUndo, said: &st
         Ok(()) => format!("{said}\nit has its own options back and runs"),
         Err(fault) => format!("{said}\nits own options could not be put back: {fault}; `labctl cleanup` tries again"),
     };
-    Ending::CouldNotStart { reason }
+    Ending::CouldNotStart { reason, hint: None }
 }

@@ -58,8 +58,12 @@ pub(super) async fn execute(shared: &Arc<Shared>, step: &PlannedStep) -> Result<
 /// Masks secrets in what a node said about an ending.
 fn mask(shared: &Shared, outcome: &mut Outcome) {
     match outcome {
-        Outcome::CouldNotStart { reason, .. } | Outcome::LostConnection { reason } | Outcome::CannotTell { reason } => {
-            *reason = shared.redactor().text(reason)
+        Outcome::CouldNotStart { reason, hint }
+        | Outcome::LostConnection { reason, hint }
+        | Outcome::CannotTell { reason, hint } => {
+            let redactor = shared.redactor();
+            *reason = redactor.text(reason);
+            *hint = hint.take().map(|hint| redactor.text(&hint));
         }
         _ => {}
     }
@@ -112,7 +116,7 @@ async fn do_to_the_node(shared: &Arc<Shared>, step: &PlannedStep) -> Result<Done
     shared.reports.event(started).await?;
     let transport = match shared.access(&step.key.node) {
         NodeAccess::Connected(transport) => transport,
-        NodeAccess::Unreachable(reason) => return Ok(Outcome::LostConnection { reason }.into()),
+        NodeAccess::Unreachable { reason, hint } => return Ok(Outcome::LostConnection { reason, hint }.into()),
     };
     if !matches!(step.work, Work::Reset | Work::Clear)
         && let Err(outcome) = prepare(shared, step, &step.key.node, transport.as_ref()).await?
@@ -131,7 +135,7 @@ async fn do_to_the_node(shared: &Arc<Shared>, step: &PlannedStep) -> Result<Done
 async fn reach(shared: &Shared, step: &PlannedStep) -> Result<Result<Arc<dyn Transport>, Outcome>, JournalLost> {
     let transport = match shared.access(&step.key.node) {
         NodeAccess::Connected(transport) => transport,
-        NodeAccess::Unreachable(reason) => return Ok(Err(Outcome::LostConnection { reason })),
+        NodeAccess::Unreachable { reason, hint } => return Ok(Err(Outcome::LostConnection { reason, hint })),
     };
     let prepared = prepare(shared, step, &step.key.node, transport.as_ref()).await?;
     Ok(prepared.map(|()| transport))
@@ -160,7 +164,9 @@ pub(super) async fn prepare(
             let paths = shared.paths.get(node).map(Vec::as_slice).unwrap_or_default();
             let baseline = match take_baseline(transport, paths).await {
                 Ok(baseline) => baseline,
-                Err(ProbeError::Unreachable { reason, .. }) => return Ok(Err(Outcome::LostConnection { reason })),
+                Err(ProbeError::Unreachable { reason, hint }) => {
+                    return Ok(Err(Outcome::LostConnection { reason, hint }));
+                }
                 Err(error) => return Ok(Err(not_started(&format!("the baseline could not be taken: {error}")))),
             };
             shared
@@ -256,7 +262,7 @@ async fn change(
             // No check may quote an output that has an unknown secret in it.
             output.hide_stdout();
             match &evidence.ending {
-                Ending::Exited { code: 0 } => Outcome::CannotTell { reason },
+                Ending::Exited { code: 0 } => Outcome::CannotTell { reason, hint: None },
                 ending => ending.clone().into(),
             }
         }
@@ -290,10 +296,7 @@ async fn replace_own_containers(
     if names.is_empty() || made_before.is_empty() {
         return Ok(());
     }
-    let contents = engine_contents(scene.transport).await.map_err(|error| match error {
-        ProbeError::Unreachable { reason, .. } => EngineFault::Lost(reason),
-        ProbeError::CannotLook { reason, .. } => EngineFault::Refused(reason),
-    })?;
+    let contents = engine_contents(scene.transport).await?;
     let baseline = scene.shared.state().baselines.get(&scene.step.key.node).cloned();
     let Some(baseline) = baseline else { return Ok(()) };
     let proofs = Proofs::new(made_before, Vec::new());
@@ -325,7 +328,7 @@ async fn judge(shared: &Shared, step: &PlannedStep, evidence: &CommandEvidence) 
         for capture in &step.captures {
             let Some(text) = captured(capture, &evidence.stdout) else {
                 let reason = no_value(capture);
-                return Ok(Outcome::CannotTell { reason });
+                return Ok(Outcome::CannotTell { reason, hint: None });
             };
             // A value with a secret in it is one, whatever the lab says.
             let secret = capture.secret || shared.redactor().text(&text) != text;

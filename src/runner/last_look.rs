@@ -17,7 +17,7 @@ pub(super) async fn last_look(shared: &Shared, lost: &BTreeSet<NodeName>) -> Vec
     let redactor = shared.redactor();
     let looks = shared.nodes.iter().map(|(node, access)| async {
         let seen = match access {
-            NodeAccess::Unreachable(reason) => NodeSeen::unseen(node.clone(), reason),
+            NodeAccess::Unreachable { reason, .. } => NodeSeen::unseen(node.clone(), reason),
             NodeAccess::Connected(_) if lost.contains(node) => {
                 NodeSeen::unseen(node.clone(), "the connection was lost during the run")
             }

@@ -82,7 +82,7 @@ fn ids_that_arrived(shared: &Shared, exec: &str, node: &NodeName) -> Vec<String>
 async fn ask_for_printed_ids(shared: &Shared, exec: &str, at: &NodeName) -> Result<Vec<String>, String> {
     let transport = match shared.nodes.get(at) {
         Some(NodeAccess::Connected(transport)) => transport,
-        Some(NodeAccess::Unreachable(reason)) => return Err(reason.clone()),
+        Some(NodeAccess::Unreachable { reason, .. }) => return Err(reason.clone()),
         // It was let go of in an earlier cleanup.
         None => return Ok(Vec::new()),
     };

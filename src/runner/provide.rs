@@ -138,9 +138,7 @@ impl Scene<'_> {
     /// Takes `reference` from an image that is there only since this instance: moved to another one, it would leave that
     /// without a name.
     async fn free(&self, engine: &Engine, reference: &str) -> Result<(), EngineFault> {
-        let contents = engine_contents(self.transport)
-            .await
-            .map_err(|error| EngineFault::Lost(error.to_string()))?;
+        let contents = engine_contents(self.transport).await?;
         let tag = familiar_reference(reference);
         let holder = contents.images.iter().find(|image| image.tags.contains(&tag));
         let is_new = holder.is_some_and(|image| {

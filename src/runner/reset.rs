@@ -47,6 +47,7 @@ pub(super) async fn reset_node(
         Ok(output) => Ok(Done { outcome, output }),
         Err(error) => Ok(Outcome::CannotTell {
             reason: error.to_string(),
+            hint: None,
         }
         .into()),
     }
@@ -110,6 +111,7 @@ pub(super) async fn default_options(
         Ending::Exited { code: 0 } => Ok(()),
         Ending::Exited { .. } | Ending::Signalled { .. } => Err(Ending::CouldNotStart {
             reason: format!("{}: {}", looked.ending, String::from_utf8_lossy(&looked.stderr).trim()),
+            hint: None,
         }),
         ending => Err(ending),
     }

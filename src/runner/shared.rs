@@ -16,8 +16,13 @@ use tokio_util::sync::CancellationToken;
 pub enum NodeAccess {
     /// It answered.
     Connected(Arc<dyn Transport>),
-    /// It could not be reached, and why.
-    Unreachable(String),
+    /// It could not be reached.
+    Unreachable {
+        /// Why.
+        reason: String,
+        /// The next thing to try, where one is known.
+        hint: Option<String>,
+    },
 }
 
 /// Everything about a run that is known when it begins.
@@ -158,7 +163,10 @@ impl Shared {
         self.nodes
             .get(node)
             .cloned()
-            .unwrap_or_else(|| NodeAccess::Unreachable(format!("the inventory has no node {node}")))
+            .unwrap_or_else(|| NodeAccess::Unreachable {
+                reason: format!("the inventory has no node {node}"),
+                hint: None,
+            })
     }
 
     /// Says whether an earlier labctl may have died while it restarted the engine of `node`.

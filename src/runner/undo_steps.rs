@@ -30,10 +30,11 @@ impl Refusal {
     /// Returns how an action ends that finds out only while it is done.
     pub(super) fn into_ending(self) -> Ending {
         match self.0 {
-            Outcome::LostConnection { reason } => Ending::LostConnection { reason },
-            Outcome::CouldNotStart { reason, .. } => Ending::CouldNotStart { reason },
+            Outcome::LostConnection { reason, hint } => Ending::LostConnection { reason, hint },
+            Outcome::CouldNotStart { reason, hint } => Ending::CouldNotStart { reason, hint },
             other => Ending::CouldNotStart {
                 reason: other.name().to_owned(),
+                hint: None,
             },
         }
     }
@@ -41,18 +42,14 @@ impl Refusal {
 
 impl From<NodeError> for Refusal {
     fn from(error: NodeError) -> Self {
-        let hint = error.hint.clone();
-        match Ending::from(error) {
-            Ending::CouldNotStart { reason } => Self::new(reason, hint),
-            ending => Self(ending.into()),
-        }
+        Self(Ending::from(error).into())
     }
 }
 
 impl From<ProbeError> for Refusal {
     fn from(error: ProbeError) -> Self {
         match error {
-            ProbeError::Unreachable { reason, .. } => Self(Outcome::LostConnection { reason }),
+            ProbeError::Unreachable { reason, hint } => Self(Outcome::LostConnection { reason, hint }),
             ProbeError::CannotLook { reason, hint } => Self::new(reason, hint),
         }
     }

@@ -33,6 +33,16 @@ fn a_missing_inventory_where_there_is_none_is_answered_with_how_to_write_one() {
 #[case("node_missing", "node-2", "node-3")]
 #[case("unknown_key", "port = 1", "prot = 1")]
 #[case("wrong_type", "port = 1", "port = \"one\"")]
+#[case("ipv6_private_ip", "127.0.0.2", "[fd00::2]")]
+#[case("jump_with_a_path", "port = 1", "port = 1\nproxy_jump = \"ssh://bastion/lab\"")]
+#[case(
+    "jump_in_a_list",
+    "port = 1",
+    "port = 1\nproxy_jump = [\"bastion\", \"me@10.0.0.1:x\"]"
+)]
+#[case("jumps_and_none", "port = 1", "port = 1\nproxy_jump = [\"bastion\", \"none\"]")]
+#[case("no_jump", "port = 1", "port = 1\nproxy_jump = []")]
+#[case("path_ssh_would_expand", "port = 1", "port = 1\nknown_hosts = \"${HOME}/known\"")]
 #[case("unknown_variable", "[defaults]", "[vars]\ndockchat_rep = \"x\"\n\n[defaults]")]
 #[case("plain_secret", "[defaults]", "[secrets]\npassword = \"hunter22\"\n\n[defaults]")]
 #[case("no_such_key", "port = 1", "port = 1\nidentity_file = \"keys/lab\"")]

@@ -12,7 +12,7 @@ use rstest::rstest;
 #[case("status_with_nothing_open", &["status"])]
 #[case("status_with_nothing_open_json", &["status", "--json"])]
 #[case("cleanup_with_nothing_open", &["cleanup"])]
-#[case("inventory_init", &["inventory", "init", "10.0.0.10", "node-b.internal", "fd00::12", "--user", "admin"])]
+#[case("inventory_init", &["inventory", "init", "10.0.0.10", "node-b.internal", "10.0.0.12", "--user", "admin"])]
 fn listings(#[case] name: &str, #[case] arguments: &[&str]) {
     assert_says!(name, Bench::new(), arguments);
 }

@@ -104,7 +104,11 @@ async fn timed_out() {
 #[tokio::test(start_paused = true)]
 async fn could_not_start() {
     let reason = "git: not found".to_owned();
-    let ran = answered(FakeAnswer::ended(Ending::CouldNotStart { reason: reason.clone() })).await;
+    let ran = answered(FakeAnswer::ended(Ending::CouldNotStart {
+        reason: reason.clone(),
+        hint: None,
+    }))
+    .await;
     let hint = None;
     assert_eq!(ran.outcome("work@node-0"), Outcome::CouldNotStart { reason, hint });
 }
@@ -144,7 +148,7 @@ async fn lost_connection_skips_the_rest_of_that_node_only() {
         .await;
     let outcome = ran.outcome("work@node-0");
     assert!(
-        matches!(&outcome, Outcome::LostConnection { reason } if reason.contains("reset")),
+        matches!(&outcome, Outcome::LostConnection { reason, .. } if reason.contains("reset")),
         "{outcome:?}"
     );
     assert_eq!(ran.outcome("elsewhere@node-1"), Outcome::Passed);
@@ -165,7 +169,8 @@ async fn a_node_that_was_never_reached_is_lost_before_anything_is_done_on_it() {
         .await;
     assert_eq!(ran.outcome("work@node-0"), Outcome::Passed);
     let reason = "connection refused".to_owned();
-    assert_eq!(ran.outcome("work@node-1"), Outcome::LostConnection { reason });
+    let hint = Some("is sshd running?".to_owned());
+    assert_eq!(ran.outcome("work@node-1"), Outcome::LostConnection { reason, hint });
     assert_eq!(stage.machine("node-1").fake.call_lines(), Vec::<String>::new());
 }
 
@@ -185,7 +190,12 @@ async fn a_node_lost_before_its_baseline_is_lost_and_not_at_fault() {
         let lost = Outcome::Skipped {
             reason: SkipReason::NodeLost,
         };
-        let expected = outcome == Outcome::LostConnection { reason: reason.clone() } || outcome == lost;
+        let expected = outcome
+            == Outcome::LostConnection {
+                reason: reason.clone(),
+                hint: None,
+            }
+            || outcome == lost;
         assert!(expected, "{key}: {outcome:?}");
     }
 }
@@ -204,7 +214,10 @@ async fn a_node_lost_while_its_files_are_kept_is_lost_and_not_at_fault() {
         .run(&plan(vec![step("work", "node-0", "the work").undo(undo)]))
         .await;
     let reason = "connection reset".to_owned();
-    assert_eq!(ran.outcome("work@node-0"), Outcome::LostConnection { reason });
+    assert_eq!(
+        ran.outcome("work@node-0"),
+        Outcome::LostConnection { reason, hint: None }
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -224,7 +237,7 @@ async fn cannot_tell_where_nobody_can_look() {
         ]))
         .await;
     let reason = "node-1: connection reset".to_owned();
-    assert_eq!(ran.outcome("work@node-0"), Outcome::CannotTell { reason });
+    assert_eq!(ran.outcome("work@node-0"), Outcome::CannotTell { reason, hint: None });
     assert_eq!(ran.outcome("next@node-0"), needs_failed());
     assert_snapshot!(picture(&ran));
 }

@@ -76,7 +76,9 @@ impl World {
     fn unknown(mut self, keys: &[&str]) -> Self {
         for text in keys {
             let reason = "nobody answers".to_owned();
-            self.outcomes.insert(key(text), Outcome::CannotTell { reason }).unwrap();
+            self.outcomes
+                .insert(key(text), Outcome::CannotTell { reason, hint: None })
+                .unwrap();
         }
         self
     }
@@ -85,7 +87,14 @@ impl World {
         self = self.unknown(keys);
         for text in keys {
             let (node, reason) = (key(text).node, "connection refused".to_owned());
-            self.silent.insert(key(text), Silent::Node { node, reason });
+            self.silent.insert(
+                key(text),
+                Silent::Node {
+                    node,
+                    reason,
+                    hint: None,
+                },
+            );
         }
         self
     }
@@ -110,7 +119,7 @@ impl World {
 fn told(finding: &Finding) -> String {
     let cause = match &finding.cause {
         Cause::Check { step } => step.to_string(),
-        Cause::NodeUnreachable { node, reason } => format!("{node} unreachable, {reason}"),
+        Cause::NodeUnreachable { node, reason, .. } => format!("{node} unreachable, {reason}"),
         Cause::EngineSilent { node, reason } => format!("engine of {node} silent, {reason}"),
     };
     let list = |keys: &[StepKey]| keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");

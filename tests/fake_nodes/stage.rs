@@ -168,7 +168,10 @@ impl Stage {
         let changes = plan.verb != Verb::Verify;
         let nodes = self.machines.iter().map(|(name, machine)| {
             let access = if self.unreachable.contains(name) {
-                NodeAccess::Unreachable("connection refused".to_owned())
+                NodeAccess::Unreachable {
+                    reason: "connection refused".to_owned(),
+                    hint: Some("is sshd running?".to_owned()),
+                }
             } else {
                 machine.fake.reconnect();
                 NodeAccess::Connected(Arc::clone(machine) as Arc<dyn labctl::node::Transport>)

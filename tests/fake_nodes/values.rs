@@ -117,7 +117,7 @@ async fn an_output_without_the_value_cannot_be_told_from() {
     for (from, why) in cases {
         let ran = stage.run(&captured_and_used(from, false)).await;
         let reason = format!("the output has no value for `token`: {why}");
-        assert_eq!(ran.outcome("create@node-0"), Outcome::CannotTell { reason });
+        assert_eq!(ran.outcome("create@node-0"), Outcome::CannotTell { reason, hint: None });
         assert!(matches!(ran.outcome("use@node-0"), Outcome::Skipped { .. }));
     }
 }
@@ -214,7 +214,7 @@ async fn a_secret_too_short_to_be_masked_is_refused() {
         .answer("create", FakeAnswer::exited(0).stdout("token: xyz\n"));
     let ran = stage.run(&captured_and_used(regex("token: (.*)"), true)).await;
     let reason = "the value for `token` is too short to be kept secret".to_owned();
-    assert_eq!(ran.outcome("create@node-0"), Outcome::CannotTell { reason });
+    assert_eq!(ran.outcome("create@node-0"), Outcome::CannotTell { reason, hint: None });
     let journal = std::fs::read_to_string(stage.instance().journal_path()).unwrap();
     assert!(!journal.contains("xyz"), "{journal}");
 }
@@ -242,7 +242,7 @@ async fn a_secret_of_the_user_is_masked_in_what_a_node_says_of_a_failure() {
     let mut stage = Stage::one();
     stage.values.set("password", TOKEN, true);
     let reason = format!("cannot run `login -p {TOKEN}`");
-    let answer = FakeAnswer::ended(Ending::CouldNotStart { reason }).stderr(format!("{TOKEN}\n"));
+    let answer = FakeAnswer::ended(Ending::CouldNotStart { reason, hint: None }).stderr(format!("{TOKEN}\n"));
     stage.machine("node-0").fake.answer("the work", answer);
     let ran = stage.run(&plan(vec![step("work", "node-0", "the work")])).await;
     assert!(matches!(ran.outcome("work@node-0"), Outcome::CouldNotStart { .. }));

@@ -75,7 +75,7 @@ pub(super) fn told(ending: Ending) -> Told {
         Ending::Signalled { signal } => Told::Signalled(signal),
         Ending::TimedOut { .. } => Told::TimedOut,
         Ending::Cancelled => Told::Cancelled,
-        Ending::CouldNotStart { reason } => Told::CouldNotStart(reason),
-        Ending::LostConnection { reason } => Told::Lost(reason),
+        Ending::CouldNotStart { reason, .. } => Told::CouldNotStart(reason),
+        Ending::LostConnection { reason, .. } => Told::Lost(reason),
     }
 }

@@ -6,7 +6,8 @@
 //! itself reads a line is sent an empty one.
 
 use super::program::{Program, machines, program_for};
-use crate::node::printable::{printable, printable_line};
+use super::said::Ended;
+use crate::node::printable::printable_line;
 use labctl_agent::{Frames, GREETING, Hello, ToLabctl, VERSION};
 use openssh::{Child, ChildStderr, ChildStdin, ChildStdout, Session};
 use std::collections::hash_map::RandomState;
@@ -22,7 +23,7 @@ const PLACES: [&str; 5] = ["$XDG_RUNTIME_DIR", "/dev/shm", "/tmp", "/var/tmp", "
 /// How much of what a login shell prints is skipped.
 const NOISE: usize = 1 << 20;
 
-/// How much of standard error is kept.
+/// How much of what it says is kept where no agent is started.
 const COMPLAINTS: usize = 8 << 10;
 
 /// After how much silence a login shell that may be reading is sent an empty line.
@@ -41,7 +42,7 @@ pub(super) struct Started {
     pub stdin: ChildStdin,
     pub stdout: ChildStdout,
     pub stderr: ChildStderr,
-    pub child: Child<Arc<Session>>,
+    pub child: Option<Child<Arc<Session>>>,
 }
 
 /// Why no agent was started.
@@ -49,6 +50,8 @@ pub(super) struct Started {
 pub(super) enum BootError {
     /// The session could not be had, or was lost.
     Session(String),
+    /// The shell ended, or does nothing.
+    Ended(Ended),
     /// The node has no place for it, or does not run it.
     Refused {
         /// What went wrong, with every place that was tried.
@@ -127,10 +130,10 @@ async fn boot_from(session: &Arc<Session>, sudo: bool, first: usize, deadline: I
             "its agent speaks version {} of the protocol, and labctl version {VERSION}",
             hello.version
         ))),
-        Err(BootError::Session(why)) => Ok(Attempt::Failed {
+        Err(BootError::Ended(ended)) => Ok(Attempt::Failed {
             place,
             reasons: found.reasons,
-            why: format!("{directory}: {why}"),
+            why: format!("{directory}: {}: {}", ended.how(), ended.words()),
         }),
         Err(error) => Err(error),
     }
@@ -214,7 +217,8 @@ struct Boot {
     stdin: ChildStdin,
     stdout: ChildStdout,
     stderr: ChildStderr,
-    child: Child<Arc<Session>>,
+    /// There until its status was asked for.
+    child: Option<Child<Arc<Session>>>,
     /// What was read and not yet used.
     read: Vec<u8>,
     frames: Frames,
@@ -230,7 +234,7 @@ impl Boot {
                 stdin,
                 stdout,
                 stderr,
-                child,
+                child: Some(child),
                 read: Vec::new(),
                 frames: Frames::default(),
             }),
@@ -238,7 +242,7 @@ impl Boot {
         }
     }
 
-    /// Reads more; returns whether there was any. Fails where the session has ended, with what it complained about.
+    /// Reads more; returns whether there was any. Fails where the session has ended, or the deadline has passed, with what was said.
     async fn read_more(&mut self, deadline: Instant, patience: Option<Duration>) -> Result<bool, BootError> {
         let mut buffer = vec![0; 64 << 10];
         let limit = patience.map_or(deadline, |patience| deadline.min(Instant::now() + patience));
@@ -247,34 +251,42 @@ impl Boot {
                 self.read.extend_from_slice(&buffer[..read]);
                 Ok(true)
             }
-            Ok(_) => Err(BootError::Session(self.last_words().await)),
+            Ok(_) => Err(BootError::Ended(self.ended(false).await)),
             Err(_) if Instant::now() < deadline => Ok(false),
-            Err(_) => Err(BootError::Session("its shell does not answer".to_owned())),
+            Err(_) => Err(BootError::Ended(self.ended(true).await)),
         }
     }
 
-    async fn last_words(&mut self) -> String {
-        let mut said = Vec::new();
+    /// Returns what was said so far. A shell that `is_silent` goes on, and says no more.
+    async fn ended(&mut self, is_silent: bool) -> Ended {
+        let mut stderr = Vec::new();
         let reading = async {
             let mut buffer = [0; 4096];
             while let Ok(read) = self.stderr.read(&mut buffer).await {
-                if read == 0 || said.len() >= COMPLAINTS {
+                if read == 0 {
                     break;
                 }
-                said.extend_from_slice(&buffer[..read]);
+                stderr.extend_from_slice(&buffer[..read]);
+                // What was said last matters.
+                stderr.drain(..stderr.len().saturating_sub(COMPLAINTS));
             }
         };
-        let _ = timeout(LAST_WORDS, reading).await;
-        let mut words = printable_line(&said);
-        if words.is_empty() {
-            let shown = printable(&self.read);
-            let start = shown.lines().count().saturating_sub(3);
-            words = shown.lines().skip(start).collect::<Vec<_>>().join("; ");
-        }
-        if words.is_empty() {
-            "its shell ended before it did anything".to_owned()
+        let patience = if is_silent {
+            Duration::from_millis(50)
         } else {
-            format!("its shell ended before it did anything: {words}")
+            LAST_WORDS
+        };
+        let _ = timeout(patience, reading).await;
+        let status = match self.child.take() {
+            Some(child) if !is_silent => timeout(LAST_WORDS, child.wait()).await.ok(),
+            _ => None,
+        };
+        let start = self.read.len().saturating_sub(COMPLAINTS);
+        Ended {
+            status: status.and_then(|status| status.ok()?.code()),
+            is_silent,
+            stdout: self.read[start..].to_vec(),
+            stderr,
         }
     }
 
@@ -293,10 +305,23 @@ impl Boot {
                 return Err(BootError::refused("its login shell prints without end".to_owned()));
             }
             if !self.read_more(deadline, Some(SILENCE)).await? {
+                if self.wants_another_user() {
+                    return Err(BootError::Ended(self.ended(true).await));
+                }
                 // Where it is gone, reading says so.
                 let _ = self.stdin.write_all(b"\n").await;
             }
         }
+    }
+
+    /// Says whether the node only asks for another login. The images of clouds then wait for ten seconds.
+    fn wants_another_user(&self) -> bool {
+        let start = self.read.len().saturating_sub(COMPLAINTS);
+        let ended = Ended {
+            stdout: self.read[start..].to_vec(),
+            ..Ended::default()
+        };
+        ended.wanted_user().is_some()
     }
 
     async fn send(&mut self, program: &Program, has_gzip: bool) -> Result<(), BootError> {

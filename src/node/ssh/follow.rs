@@ -81,7 +81,11 @@ impl Follower<'_> {
                 Listened::Fault(fault) => return Err(self.reach.failed(fault)),
                 Listened::Overdue => {
                     let reason = "the node did not say how it ended, long after its deadline".to_owned();
-                    return Ok(Ending::LostConnection { reason });
+                    let hint = format!("see what it does: `labctl ssh {}`", link.target.name);
+                    return Ok(Ending::LostConnection {
+                        reason,
+                        hint: Some(hint),
+                    });
                 }
                 Listened::Lost(reason) => {
                     let reason = link.words_of(generation, reason).await;
@@ -99,11 +103,10 @@ impl Follower<'_> {
     }
 
     fn unreachable(&self, error: NodeError) -> Result<Ending, NodeError> {
-        match error.kind {
-            NodeErrorKind::Unreachable => Ok(Ending::LostConnection {
-                reason: error.to_string(),
-            }),
-            _ => Err(error),
+        if error.kind.cuts_off() {
+            Ok(error.into())
+        } else {
+            Err(error)
         }
     }
 
@@ -123,6 +126,7 @@ impl Follower<'_> {
             Err(error) if error.kind == NodeErrorKind::HostKey => Err(error),
             Err(error) => Ok(Some(Ending::LostConnection {
                 reason: format!("{reason}; {error}"),
+                hint: error.hint,
             })),
         }
     }

@@ -1,6 +1,7 @@
 //! Host keys that changed or are not known: both fingerprints, and what to do.
 
-use super::launch::Target;
+use super::hop::Hop;
+use crate::domain::shell_quoted;
 use crate::node::{NodeError, NodeErrorKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -8,7 +9,7 @@ use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// Makes the error for a host key that is not the one known; `said` is what ssh wrote.
-pub(super) fn changed(target: &Target, said: &str) -> NodeError {
+pub(super) fn changed(hop: &Hop<'_>, said: &str) -> NodeError {
     let presented = presented_fingerprint(said).unwrap_or_else(|| "unknown".to_owned());
     let place = offending_line(said);
     let known = place
@@ -19,49 +20,56 @@ pub(super) fn changed(target: &Target, said: &str) -> NodeError {
         .as_ref()
         .map_or_else(String::new, |(file, line)| format!(" (line {line} of {file})"));
     let message = format!(
-        "the host key of {} ({}) has changed: known is {known}{listed}, it now shows {presented}; somebody may be \
-         listening in, or the machine was installed anew",
-        target.name,
-        target.place()
+        "{}: its host key has changed: known is {known}{listed}, it now shows {presented}; somebody may be listening in, or the \
+         machine was installed anew",
+        hop.text()
     );
     let hint = format!(
         "ask whoever runs the machine whether {presented} is its key; if so, remove the old one: {}",
-        removal(target, place.map(|(file, _)| file).as_deref())
+        removal(hop, said, place.map(|(file, _)| file))
     );
-    target.error(NodeErrorKind::HostKey, message, Some(hint))
+    hop.target.error(NodeErrorKind::HostKey, message, Some(hint))
 }
 
 /// Makes the error for a host key that is not known where only known ones are accepted.
-pub(super) fn unknown(target: &Target, said: &str) -> NodeError {
+pub(super) fn unknown(hop: &Hop<'_>, said: &str) -> NodeError {
     let shown = presented_fingerprint(said).map_or_else(String::new, |key| format!("; it shows {key}"));
-    let message = format!(
-        "the host key of {} ({}) is not known{shown}",
-        target.name,
-        target.place()
-    );
-    let file = target
-        .known_hosts
-        .as_ref()
-        .map_or("~/.ssh/known_hosts".to_owned(), |path| path.display().to_string());
-    let port = target.port.unwrap_or(22);
+    let message = format!("{}: its host key is not known{shown}", hop.text());
+    let file = hop.target.known_hosts.as_ref();
+    let file = file.map_or("~/.ssh/known_hosts".to_owned(), |path| {
+        shell_quoted(&path.display().to_string())
+    });
+    let scan = hop.place().map_or_else(String::new, |(host, port)| {
+        format!(": ssh-keyscan -p {port} {host} >> {file}")
+    });
     let hint = format!(
-        "`host_key = \"strict\"` accepts known keys only; once you trust it: ssh-keyscan -p {port} {} >> {file}, or set \
-         `host_key = \"accept-new\"`",
-        target.address
+        "`host_key = \"strict\"` accepts known keys only; once you trust it{scan}, or set `host_key = \"accept-new\"`"
     );
-    target.error(NodeErrorKind::HostKey, message, Some(hint))
+    hop.target.error(NodeErrorKind::HostKey, message, Some(hint))
 }
 
-fn removal(target: &Target, file: Option<&str>) -> String {
-    let name = match target.port {
-        None | Some(22) => target.address.clone(),
-        Some(port) => format!("'[{}]:{port}'", target.address),
-    };
-    let fallback = target.known_hosts.as_ref().map(|path| path.display().to_string());
-    match file.map(str::to_owned).or(fallback) {
-        Some(file) => format!("ssh-keygen -f '{file}' -R {name}"),
+fn removal(hop: &Hop<'_>, said: &str, file: Option<String>) -> String {
+    let name = known_name(said).or_else(|| {
+        hop.place().map(|(host, port)| match port {
+            22 => host.to_owned(),
+            port => format!("[{host}]:{port}"),
+        })
+    });
+    let name = shell_quoted(&name.unwrap_or_else(|| "HOST".to_owned()));
+    let fallback = hop.target.known_hosts.as_ref().map(|path| path.display().to_string());
+    match file.or(fallback) {
+        Some(file) => format!("ssh-keygen -f {} -R {name}", shell_quoted(&file)),
         None => format!("ssh-keygen -R {name}"),
     }
+}
+
+/// Finds the name that known_hosts has the machine under.
+fn known_name(said: &str) -> Option<String> {
+    let line = said
+        .lines()
+        .find(|line| line.contains("has changed and you have requested"))?;
+    let (_, rest) = line.split_once("ey for ")?;
+    rest.split_whitespace().next().map(str::to_owned)
 }
 
 /// Finds the fingerprint of the key that the machine showed.
@@ -102,6 +110,8 @@ mod tests {
         assert_eq!(presented_fingerprint(SAID).as_deref(), Some("SHA256:abc/def"));
         assert_eq!(offending_line(SAID), Some(("/a b/known".to_owned(), 12)));
         assert_eq!(presented_fingerprint("nothing"), None);
+        let said = "Host key for [127.0.0.1]:2222 has changed and you have requested strict checking.";
+        assert_eq!(known_name(said).as_deref(), Some("[127.0.0.1]:2222"));
     }
 
     #[test]

@@ -3,11 +3,11 @@
 //! Whoever finds it broken says which connection they mean, so that ten waiting callers open one new connection.
 
 use super::boot::BootError;
-use super::failure::last_words;
-use super::launch::{Master, Target, launch};
-use super::options::SshOptions;
+use super::failure::{broken, no_agent};
+use super::launch::{Master, launch};
+use super::options::{ConnectNotices, SshOptions};
 use super::session::AgentSession;
-use crate::node::printable::printable;
+use super::target::Target;
 use crate::node::{NodeError, NodeErrorKind};
 use backon::{ExponentialBuilder, Retryable};
 use std::path::PathBuf;
@@ -31,6 +31,7 @@ pub(super) struct Link {
     directory: PathBuf,
     /// How long it is tried again where nothing else says how long.
     pub patience: Duration,
+    notices: ConnectNotices,
     current: RwLock<Current>,
     renewing: Mutex<()>,
 }
@@ -56,6 +57,7 @@ impl Link {
             sudo,
             directory: options.control_directory.clone(),
             patience: options.patience,
+            notices: options.notices.clone(),
             current: RwLock::new(Current {
                 generation: 1,
                 connected: None,
@@ -69,23 +71,29 @@ impl Link {
 
     /// Opens a connection, and starts the agent.
     async fn open(&self) -> Result<Connected, NodeError> {
-        let master = Arc::new(launch(&self.target, &self.directory).await?);
+        let master = Arc::new(launch(&self.target, &self.directory, &self.notices).await?);
         let deadline = Instant::now() + self.target.connect_timeout + BOOTING;
-        match AgentSession::start(&master.session, self.sudo, deadline).await {
-            Ok(agent) => Ok(Connected {
-                master,
-                agent: Arc::new(agent),
-            }),
-            Err(BootError::Session(why)) => Err(match why_broken(&master).await {
-                Some(said) => self.unreachable(&said),
-                None => self.fault(&why),
-            }),
-            Err(BootError::Refused { reason, hint }) => {
-                let mut error = self.fault(&reason);
-                error.hint = hint;
-                Err(error)
+        let error = match AgentSession::start(&master.session, self.sudo, deadline).await {
+            Ok(agent) => {
+                return Ok(Connected {
+                    master,
+                    agent: Arc::new(agent),
+                });
             }
-        }
+            Err(error) => error,
+        };
+        Err(match (why_broken(&master).await, error) {
+            (Some(said), BootError::Session(_) | BootError::Ended(_)) => broken(&self.target, &said),
+            (None, BootError::Ended(ended)) => no_agent(&self.target, &ended),
+            (None, BootError::Session(reason)) => self.no_session(&reason, None),
+            (_, BootError::Refused { reason, hint }) => self.no_session(&reason, hint),
+        })
+    }
+
+    /// Makes the error for a node that lets labctl in, and on which no agent can be started.
+    fn no_session(&self, reason: &str, hint: Option<String>) -> NodeError {
+        let message = format!("{}: {reason}", self.target.name);
+        self.target.error(NodeErrorKind::NoAgent, message, hint)
     }
 
     /// Returns the number of the current connection, and the agent at its other end; `None` where the connection was found broken and
@@ -134,19 +142,28 @@ impl Link {
 
     /// Returns what ssh says of a connection that is broken, else what the conversation with the agent ended with.
     pub async fn words_of(&self, generation: u64, reason: String) -> String {
+        self.why_broken(generation).await.unwrap_or(reason)
+    }
+
+    /// Makes the error for a conversation with the agent that ended with `reason`. Only where ssh says so, the connection is broken.
+    pub async fn ended(&self, generation: u64, reason: &str) -> NodeError {
+        match self.why_broken(generation).await {
+            Some(said) => broken(&self.target, &said),
+            None => self.fault(reason),
+        }
+    }
+
+    async fn why_broken(&self, generation: u64) -> Option<String> {
         let current = self.current.read().await.clone();
         match current.connected {
-            Some(connected) if current.generation == generation => {
-                why_broken(&connected.master).await.unwrap_or(reason)
-            }
-            _ => reason,
+            Some(connected) if current.generation == generation => why_broken(&connected.master).await,
+            _ => None,
         }
     }
 
     /// Makes the error for a node that does not answer.
     pub fn unreachable(&self, why: &str) -> NodeError {
-        let message = format!("cannot reach {} at {}: {why}", self.target.name, self.target.place());
-        self.target.error(NodeErrorKind::Unreachable, message, None)
+        broken(&self.target, why)
     }
 
     /// Makes the error for a node that answers but does not work.
@@ -166,12 +183,13 @@ impl Link {
     }
 }
 
-/// Returns why a connection no longer works; `None` where it works.
+/// Returns why a connection no longer works; `None` where it works, or ssh does not say: a busy master is no broken connection, and
+/// one whose peer is gone ends by itself.
 async fn why_broken(master: &Master) -> Option<String> {
     match timeout(CHECK, master.session.check()).await {
-        Ok(Ok(())) => None,
-        _ => {
-            let said = last_words(&printable(&master.log()));
+        Ok(Ok(())) | Err(_) => None,
+        Ok(Err(_)) => {
+            let said = master.said().words();
             Some(if said.is_empty() {
                 "the connection was lost".to_owned()
             } else {

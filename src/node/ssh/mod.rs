@@ -3,17 +3,22 @@
 //!
 //! Responsible for everything that can go wrong on the way to a node. What is done there is the agent's business.
 
+mod arguments;
 mod boot;
 mod dial;
 mod failure;
 mod follow;
+mod hop;
 mod host_key;
 mod launch;
 mod link;
 mod options;
 mod program;
+mod said;
 mod session;
 mod ssh_node;
+mod target;
 
-pub use options::{ControlDirectory, SshOptions};
+pub use arguments::ssh_words;
+pub use options::{ConnectNotices, ControlDirectory, SshOptions};
 pub use ssh_node::SshNode;

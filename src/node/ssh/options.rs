@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// The longest path a unix socket may have, less what ssh adds to it while it makes one and what we add to tell sockets
 /// apart.
@@ -23,6 +24,27 @@ pub struct SshOptions {
     pub node_directory: String,
     /// How long a lost connection is tried again where no exec's deadline allows for more.
     pub patience: Duration,
+    /// Who is told what takes long.
+    pub notices: ConnectNotices,
+}
+
+/// Is told, in a sentence each, why connecting to a node takes long.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectNotices(Option<UnboundedSender<String>>);
+
+impl ConnectNotices {
+    /// Returns notices that come out at the returned end.
+    pub fn channel() -> (Self, UnboundedReceiver<String>) {
+        let (sender, receiver) = unbounded_channel();
+        (Self(Some(sender)), receiver)
+    }
+
+    pub(super) fn tell(&self, sentence: String) {
+        if let Some(sender) = &self.0 {
+            // Nobody may listen any more.
+            let _ = sender.send(sentence);
+        }
+    }
 }
 
 impl SshOptions {
@@ -32,6 +54,7 @@ impl SshOptions {
             control_directory: control_directory.into(),
             node_directory: "/var/lib/labctl".to_owned(),
             patience: Duration::from_secs(20),
+            notices: ConnectNotices::default(),
         }
     }
 }

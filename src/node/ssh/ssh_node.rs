@@ -1,9 +1,9 @@
 //! A node reached by ssh, as [`Transport`] wants it.
 
-use super::launch::Target;
 use super::link::Link;
 use super::options::{SshOptions, is_short};
 use super::session::{AgentSession, Pending};
+use super::target::Target;
 use super::{dial, follow};
 use crate::domain::{Node, NodeName};
 use crate::node::{Dialler, Ending, NodeError, NodeErrorKind, Opened, OutputSink, Transport};
@@ -109,13 +109,15 @@ impl Reach {
                     Ok(Talked::Came(came)) => return Ok(came),
                     Ok(Talked::Fault(fault)) => return Err(self.failed(fault)),
                     Ok(Talked::Lost(reason)) => reason,
-                    Err(_) => return Err(self.link.unreachable("no answer within the deadline")),
+                    Err(_) => {
+                        let reason = format!("its agent did not answer within {} s", patience.as_secs());
+                        return Err(self.link.ended(generation, &reason).await);
+                    }
                 },
                 Err(reason) => reason,
             };
             if tried {
-                let reason = self.link.words_of(generation, reason).await;
-                return Err(self.link.unreachable(&reason));
+                return Err(self.link.ended(generation, &reason).await);
             }
             tried = true;
             self.link.renew(generation, Instant::now() + self.link.patience).await?;

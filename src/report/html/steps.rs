@@ -84,7 +84,11 @@ pub(super) fn step_view(step: &StepChronicle, prefix: &str) -> StepView {
     let (number, title) = numbered(&step.title);
     let command = step.command.as_ref();
     let next = match outcome {
-        Some(Outcome::CouldNotStart { hint, .. }) => hint.clone(),
+        Some(
+            Outcome::CouldNotStart { hint, .. }
+            | Outcome::LostConnection { hint, .. }
+            | Outcome::CannotTell { hint, .. },
+        ) => hint.clone(),
         _ => None,
     };
     StepView {

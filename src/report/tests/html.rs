@@ -100,7 +100,7 @@ fn judged_run() -> Vec<Notice> {
     script.start("login", "node-2");
     script.judge("login", "node-2", 0, None);
     let reason = "no route".to_owned();
-    script.end("login", "node-2", Outcome::CannotTell { reason }, 3_000);
+    script.end("login", "node-2", Outcome::CannotTell { reason, hint: None }, 3_000);
     script.abort("a step failed")
 }
 

@@ -96,7 +96,7 @@ fn hostile_verify(hostile: &str) -> Vec<Notice> {
     script.judge("look", "node-0", 0, Some(verdict(false, hostile, hostile)));
     script.end("look", "node-0", Outcome::FailedCheck, 3);
     let reason = hostile.to_owned();
-    script.end("unknown", "node-0", Outcome::CannotTell { reason }, 3);
+    script.end("unknown", "node-0", Outcome::CannotTell { reason, hint: None }, 3);
     script.found(vec![Finding {
         cause: Cause::Check {
             step: StepId::new("look").unwrap(),

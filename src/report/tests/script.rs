@@ -207,7 +207,8 @@ pub(super) fn bad_run() -> Vec<Notice> {
     script.end("login", "node-0", Outcome::Passed, 210);
     script.end("login", "node-1", Outcome::Passed, 30);
     let reason = "ssh: connect to host 172.31.99.12 port 22: Connection refused".to_owned();
-    script.end("login", "node-2", Outcome::LostConnection { reason }, 3_000);
+    let hint = Some("nothing listens there: is sshd running, and is the port right?".to_owned());
+    script.end("login", "node-2", Outcome::LostConnection { reason, hint }, 3_000);
     script.start("no-containers", "node-0");
     script.end("no-containers", "node-0", Outcome::Passed, 40);
     script.start("no-containers", "node-1");

@@ -117,7 +117,7 @@ fn cannot_tell(script: &mut Script, step: &str, on: &str, reason: &str) {
     script.start(step, on);
     script.judge(step, on, 0, None);
     let reason = reason.to_owned();
-    script.end(step, on, Outcome::CannotTell { reason }, 3);
+    script.end(step, on, Outcome::CannotTell { reason, hint: None }, 3);
 }
 
 fn finding(cause: Cause, shown_by: &[(&str, &str)], because: &[(&str, &str)]) -> Finding {
@@ -214,6 +214,7 @@ pub(super) fn silent_verify() -> Vec<Notice> {
     let unreachable = Cause::NodeUnreachable {
         node: node("node-1"),
         reason: away.to_owned(),
+        hint: Some("is the machine up?".to_owned()),
     };
     let engine = Cause::EngineSilent {
         node: node("node-2"),

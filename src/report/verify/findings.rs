@@ -36,10 +36,11 @@ pub(super) fn finding_lines(story: &Story, number: usize, finding: &Finding, sty
     let mut lines = heading.lines(style);
     match &finding.cause {
         Cause::Check { .. } => lines.extend(place_lines(story, finding, style)),
-        Cause::NodeUnreachable { node, reason } => {
+        Cause::NodeUnreachable { reason, hint, .. } => {
             lines.extend(labelled(INDENT, "problem", reason, style));
-            let hint = format!("see whether {node} is up and answers: `labctl inventory check`");
-            lines.extend(labelled(INDENT, "hint", &hint, style));
+            if let Some(hint) = hint {
+                lines.extend(labelled(INDENT, "hint", hint, style));
+            }
             let count = format!("{} on it not looked at", counted(finding.shown_by.len(), "check"));
             lines.extend(paragraph(INDENT, Ink::Text, &format!("because of it: {count}"), style));
             lines.extend(consequence_lines(story, &finding.because, style));

@@ -63,6 +63,43 @@ fn an_inventory_that_labctl_writes_can_be_read() {
 }
 
 #[test]
+fn jumps_and_addresses_of_ipv6_are_read_in_every_way_they_are_written() {
+    let text = "[defaults]\nproxy_jump = [\"me@bastion\", \"ssh://you@[fd00::5]:2222\"]\n\
+                [[node]]\nname = \"node-0\"\nprivate_ip = \"10.0.0.10\"\naddress = \"[2001:db8::1]\"\n\
+                [[node]]\nname = \"node-1\"\nprivate_ip = \"10.0.0.11\"\naddress = \"2001:db8::2\"\nproxy_jump = \"none\"\n\
+                public_address = \"lab.example\"\n\
+                [[node]]\nname = \"node-2\"\nprivate_ip = \"10.0.0.12\"\nproxy_jump = \"a,b:22\"\n";
+    let source = Arc::new(SourceText {
+        name: "mine.toml".into(),
+        text: text.into(),
+    });
+    let (inventory, _) = load::parse_inventory(&source, Path::new("/"))
+        .unwrap_or_else(|faults| panic!("{}", render_diagnostics(&faults, false)));
+    let nodes = inventory.nodes.iter();
+    let read: Vec<(&str, String, Option<&str>)> = nodes
+        .map(|node| {
+            (
+                node.address.as_str(),
+                node.browser_address(),
+                node.login.proxy_jump.as_deref(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        read,
+        [
+            (
+                "2001:db8::1",
+                "[2001:db8::1]".to_owned(),
+                Some("me@bastion,ssh://you@[fd00::5]:2222")
+            ),
+            ("2001:db8::2", "lab.example".to_owned(), Some("none")),
+            ("10.0.0.12", "10.0.0.12".to_owned(), Some("a,b:22")),
+        ]
+    );
+}
+
+#[test]
 fn the_example_for_aws_is_right_once_it_is_filled_in() {
     let example = include_str!("../../../inventories/aws.toml");
     let source = |text: &str| {

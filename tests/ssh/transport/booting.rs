@@ -102,7 +102,7 @@ async fn a_login_shell_that_ends_at_once_is_named() {
     let server = Server::start_with("ForceCommand echo This account is not available.; exit 1");
     let start = Instant::now();
     let error = server.try_connect(&server.node()).await.err().unwrap();
-    assert_eq!(error.kind, NodeErrorKind::NodeFault);
+    assert_eq!(error.kind, NodeErrorKind::NoAgent);
     assert!(error.message.contains("This account is not available."), "{error}");
     assert!(
         start.elapsed() < Duration::from_secs(10),
@@ -171,7 +171,7 @@ async fn a_node_that_runs_nothing_names_every_place_that_was_tried() {
     };
     let server = Server::start_with(&more);
     let error = server.try_connect(&server.node()).await.err().unwrap();
-    assert_eq!(error.kind, NodeErrorKind::NodeFault);
+    assert_eq!(error.kind, NodeErrorKind::NoAgent);
     for said in [
         "/dev/shm: no program can be run there",
         "/tmp: no program can be run there",
@@ -202,7 +202,7 @@ async fn a_node_of_another_architecture_is_told_before_anything_is_put_there() {
     let more = "ForceCommand uname() { echo mips64; }; eval \"$(echo \"$SSH_ORIGINAL_COMMAND\" | sed \"s/.bin.sh -c/eval/\")\"";
     let server = Server::start_with(more);
     let error = server.try_connect(&server.node()).await.err().unwrap();
-    assert_eq!(error.kind, NodeErrorKind::NodeFault);
+    assert_eq!(error.kind, NodeErrorKind::NoAgent);
     assert!(error.message.contains("its architecture is mips64"), "{error}");
     assert!(error.hint.unwrap().contains("rustup target add"));
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 #[track_caller]
-fn assert_says(error: &NodeError, kind: NodeErrorKind, words: &[&str]) {
+pub fn assert_says(error: &NodeError, kind: NodeErrorKind, words: &[&str]) {
     let text = format!("{error}\nhint: {}", error.hint.as_deref().unwrap_or_default());
     assert_eq!(error.kind, kind, "{text}");
     for word in words {

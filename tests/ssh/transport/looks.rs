@@ -57,7 +57,7 @@ async fn hostile_words_arrive_as_they_are() {
     asked.command = Command::Argv(vec!["no-such-program".into()]);
     let ending = node.look(&asked).await.unwrap().ending;
     assert!(
-        matches!(&ending, Ending::CouldNotStart { reason } if reason.contains("no-such-program")),
+        matches!(&ending, Ending::CouldNotStart { reason, .. } if reason.contains("no-such-program")),
         "{ending:?}"
     );
 }

@@ -4,10 +4,13 @@
 //! tests of its own.
 
 mod booting;
+mod by_hand;
 mod connecting;
 mod control_groups;
 mod execs;
 mod files;
+mod jumps;
+mod logins;
 mod looks;
 pub mod server;
 mod sudo_rs;
