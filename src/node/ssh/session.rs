@@ -4,12 +4,12 @@ use super::boot::{BootError, Started, boot};
 use crate::node::printable::printable_line;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use labctl_agent::{Frames, Hello, Request, ToAgent, ToLabctl, encode};
-use openssh::{Child, ChildStderr, ChildStdin, ChildStdout, Session, Stdio};
+use openssh::{Child, ChildStdin, Session, Stdio};
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -220,12 +220,18 @@ async fn speak(mut words: UnboundedReceiver<Vec<u8>>, mut stdin: ChildStdin) {
 }
 
 /// Hands on what the agent says until it ends; returns why it ended.
-async fn listen(board: &Board, mut frames: Frames, mut stdout: ChildStdout, mut stderr: ChildStderr) -> String {
+async fn listen(
+    board: &Board,
+    mut frames: Frames,
+    mut stdout: impl AsyncRead + Unpin,
+    mut stderr: impl AsyncRead + Unpin,
+) -> String {
     let mut complaints = Vec::new();
     let end = {
         let complaining = read_complaints(&mut stderr, &mut complaints);
         tokio::pin!(complaining);
         let mut buffer = vec![0; 64 << 10];
+        let mut complains = true;
         loop {
             match hand_on(board, &mut frames) {
                 Ok(()) => {}
@@ -233,9 +239,10 @@ async fn listen(board: &Board, mut frames: Frames, mut stdout: ChildStdout, mut 
             }
             let read = tokio::select! {
                 read = stdout.read(&mut buffer) => read,
-                () = &mut complaining => {
-                    // Its standard error may end first.
-                    stdout.read(&mut buffer).await
+                // Its standard error may end first.
+                () = &mut complaining, if complains => {
+                    complains = false;
+                    continue;
                 }
             };
             match read {
@@ -261,7 +268,7 @@ async fn listen(board: &Board, mut frames: Frames, mut stdout: ChildStdout, mut 
     }
 }
 
-async fn read_complaints(stderr: &mut ChildStderr, complaints: &mut Vec<u8>) {
+async fn read_complaints(stderr: &mut (impl AsyncRead + Unpin), complaints: &mut Vec<u8>) {
     let mut buffer = [0; 4096];
     while let Ok(read) = stderr.read(&mut buffer).await {
         if read == 0 {
@@ -342,4 +349,25 @@ fn with_causes(error: &dyn Error) -> String {
         cause = error.source();
     }
     printable_line(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_conversation_whose_standard_error_ends_first_is_heard_to_its_end() {
+        let (mut agent, here) = tokio::io::duplex(64);
+        let board = Board::default();
+        let listening = listen(&board, Frames::default(), here, tokio::io::empty());
+        let speaking = async {
+            for byte in [200, 0, 0] {
+                agent.write_all(&[byte]).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            drop(agent);
+        };
+        let (reason, ()) = tokio::join!(listening, speaking);
+        assert_eq!(reason, "the connection to the agent ended in the middle of an answer");
+    }
 }
