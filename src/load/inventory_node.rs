@@ -3,6 +3,7 @@
 use super::address::{is_private, looks_like_host};
 use super::faults::Faults;
 use super::fields::{Fields, Value};
+use super::files::open_file;
 use super::inventory_file::{read_plain, texts};
 use super::read_lab::name;
 use crate::domain::{HostKeyPolicy, Login, Node, NodeName, TaskId};
@@ -208,9 +209,7 @@ pub(super) fn read_login(fields: &mut Fields<'_>, folder: &Path, faults: &mut Fa
         identity_file: read_identity(fields, folder, faults),
         proxy_jump: read_word(fields, "proxy_jump", faults),
         host_key: read_host_key(fields, faults),
-        known_hosts: fields
-            .text("known_hosts", faults)
-            .map(|path| expand(path.get_ref(), folder)),
+        known_hosts: read_known_hosts(fields, folder, faults),
         sudo: fields.flag("sudo", faults).map(Spanned::into_inner),
         connect_timeout: connect_timeout.map(Spanned::into_inner),
     }
@@ -264,9 +263,24 @@ fn read_identity(fields: &mut Fields<'_>, folder: &Path, faults: &mut Faults) ->
     Some(path)
 }
 
+fn read_known_hosts(fields: &mut Fields<'_>, folder: &Path, faults: &mut Faults) -> Option<PathBuf> {
+    let text = fields.text("known_hosts", faults)?;
+    let path = expand(text.get_ref(), folder);
+    // It need not be there yet, and who wants nothing to be remembered says so in the way that ssh knows.
+    if path != Path::new("/dev/null") && path.metadata().is_ok_and(|about| !about.is_file()) {
+        let fault = faults.fault(text.span(), "this is not a file");
+        faults.push(fault.label(path.display().to_string()));
+    }
+    Some(path)
+}
+
 /// Says why ssh would not use the private key at `path`.
 fn key_problem(path: &Path) -> Option<(String, Option<String>)> {
-    let file = match std::fs::File::open(path) {
+    // What is no file could let whoever opens it wait.
+    if path.metadata().is_ok_and(|about| !about.is_file()) {
+        return Some(("this is not a file".to_owned(), None));
+    }
+    let file = match open_file(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let hint = "paths are relative to the inventory; `~/` is your home".to_owned();
@@ -275,9 +289,6 @@ fn key_problem(path: &Path) -> Option<(String, Option<String>)> {
         Err(error) => return Some((format!("the key cannot be read: {}", error.kind()), None)),
     };
     let about = file.metadata().ok()?;
-    if !about.is_file() {
-        return Some(("this is not a file".to_owned(), None));
-    }
     if path.extension().is_some_and(|extension| extension == "pub") {
         let hint = format!("use {}", path.with_extension("").display());
         return Some(("this is the public half of a key".to_owned(), Some(hint)));

@@ -4,8 +4,10 @@ use super::failure::connect_failure;
 use crate::domain::{HostKeyPolicy, Node, NodeName, shell_quoted};
 use crate::node::{NodeError, NodeErrorKind};
 use openssh::Session;
+use rustix::fs::OFlags;
 use std::ffi::OsString;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -62,7 +64,10 @@ impl Target {
     /// Fails where the key file cannot be read, before ssh silently goes on without it.
     fn check_identity(&self) -> Result<(), NodeError> {
         let Some(path) = &self.identity_file else { return Ok(()) };
-        let readable = std::fs::File::open(path).and_then(|mut file| file.read(&mut [0]));
+        // A pipe in its place must not let us wait.
+        let mut options = std::fs::File::options();
+        options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let readable = options.open(path).and_then(|mut file| file.read(&mut [0]));
         readable.map(|_| ()).map_err(|error| {
             let message = format!("{}: the key {} cannot be read: {error}", self.name, path.display());
             let hint = "check `identity_file` in the inventory".to_owned();
