@@ -12,6 +12,12 @@ use std::sync::Arc;
 /// How wide a line of a file is shown before it is cut.
 const WIDTH: usize = 120;
 
+/// How many faults are shown before the rest is only counted.
+const MOST_FAULTS: usize = 50;
+
+/// How long a message may be before it is cut.
+const LONGEST_MESSAGE: usize = 1000;
+
 /// An error with the next thing to try.
 #[derive(Debug)]
 pub struct Hinted {
@@ -52,7 +58,7 @@ pub fn render_diagnostics(diagnostics: &Diagnostics, colour: bool) -> String {
     // A file with many faults is made printable once.
     let mut printable: Vec<(&Arc<SourceText>, String)> = Vec::new();
     let mut faults = Vec::new();
-    for fault in &diagnostics.faults {
+    for fault in diagnostics.faults.iter().take(MOST_FAULTS) {
         let Some((source, range)) = &fault.place else {
             let hint = fault.hint.iter().map(|hint| ("hint", hint.clone()));
             faults.push(plain_report(&fault.message, hint, colour));
@@ -64,6 +70,10 @@ pub fn render_diagnostics(diagnostics: &Diagnostics, colour: bool) -> String {
             printable.len() - 1
         });
         faults.push(render_fault(fault, &source.name, &printable[at].1, range, colour));
+    }
+    let more = diagnostics.faults.len().saturating_sub(MOST_FAULTS);
+    if more > 0 {
+        faults.push(format!("and {more} more"));
     }
     let mut text = faults.join("\n\n");
     text.push('\n');
@@ -133,7 +143,7 @@ fn painted(text: &str, style: Style, colour: bool) -> String {
 /// Makes `text` printable, with its further lines under the first.
 fn indented(text: &str) -> String {
     let lines: Vec<String> = text.trim_end().lines().map(printable).collect();
-    lines.join("\n    ")
+    cut(&lines.join("\n    "))
 }
 
 /// Renders `fault`, which is in the file called `name` at `range` of its printable `text`.
@@ -193,10 +203,20 @@ fn printable(text: &str) -> String {
 }
 
 fn one_line(text: &str) -> String {
-    text.lines()
+    let line = text
+        .lines()
         .map(|line| printable(line.trim()))
         .collect::<Vec<_>>()
-        .join(" ")
+        .join(" ");
+    cut(&line)
+}
+
+/// Returns the beginning of `text` where it is long.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_MESSAGE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// Makes `text` printable without moving a byte, so that places in it stay right.
@@ -262,6 +282,44 @@ mod tests {
     fn diagnostics_are_found_inside_a_chain() {
         let error = anyhow::Error::from(Diagnostics::from(fault("tilte", 0..5))).context("loading");
         assert!(render_error(&error, false).contains("did you mean"));
+    }
+
+    #[test]
+    fn many_faults_are_counted_and_not_all_shown() {
+        let one = fault("[[task.step]]\n\ttilte = \"x\"\n", 15..20);
+        let faults = vec![one; 1_000_000];
+        let shown = render_diagnostics(&Diagnostics { faults }, false);
+        assert!(shown.ends_with("\n\nand 999950 more\n"), "{shown}");
+        assert_eq!(shown.matches("error:").count(), 50);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_its_caret() {
+        let (before, after) = ("a".repeat(500_000), "b".repeat(500_000));
+        let text = format!("first\n{before} tilte {after}\nlast\n");
+        let at = 6 + before.len() + 1;
+        for colour in [false, true] {
+            let shown = render_diagnostics(&fault(&text, at..at + 5).into(), colour);
+            assert!(shown.len() < 2000, "{} bytes", shown.len());
+            assert!(shown.contains("tilte") && shown.contains("^^^^^"), "{shown}");
+            assert!(shown.contains("lab.toml:2:500002"), "{shown}");
+        }
+        let whole = render_diagnostics(&fault(&text, 6..text.len()).into(), false);
+        assert!(whole.len() < 2000, "{} bytes", whole.len());
+    }
+
+    #[test]
+    fn a_long_message_is_cut() {
+        let mut long = fault("tilte", 0..5);
+        for text in [
+            &mut long.message,
+            long.label.as_mut().unwrap(),
+            long.hint.as_mut().unwrap(),
+        ] {
+            *text = "x".repeat(1_000_000);
+        }
+        let shown = render_diagnostics(&long.into(), false);
+        assert!(shown.len() < 10_000, "{} bytes", shown.len());
     }
 
     proptest! {

@@ -1,23 +1,21 @@
 //! Which probes a check needs.
 
 use super::engine::asks_the_engine;
-use crate::domain::{
-    CheckKind, Command, CommandText, EngineAt, HttpCheck, HttpMethod, HttpProbe, MissingValue, Probe, Text, Values,
-};
+use crate::domain::{CheckKind, EngineAt, HttpCheck, HttpMethod, HttpProbe, Probe, Text, UnusableValue, Values};
 use std::time::Duration;
 
 /// How long one look may take; waiting longer is the business of `within`.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// Returns the probes whose observations, in this order, decide `kind`; none where it judges the step's own command.
-pub fn probes_for(kind: &CheckKind, values: &Values) -> Result<Vec<Probe>, MissingValue> {
+pub fn probes_for(kind: &CheckKind, values: &Values) -> Result<Vec<Probe>, UnusableValue> {
     let at = EngineAt::Socket;
     let probe = match kind {
         CheckKind::Exit { .. } | CheckKind::Stdout(_) | CheckKind::Stderr(_) | CheckKind::Captured { .. } => {
             return Ok(Vec::new());
         }
         CheckKind::Command { command, as_root, .. } => Probe::Command {
-            command: filled(command, values)?,
+            command: command.fill(values)?,
             as_root: *as_root,
             timeout: LOOK,
         },
@@ -63,12 +61,12 @@ pub fn probes_for(kind: &CheckKind, values: &Values) -> Result<Vec<Probe>, Missi
     Ok(vec![probe])
 }
 
-fn request(http: &HttpCheck, values: &Values) -> Result<Probe, MissingValue> {
+fn request(http: &HttpCheck, values: &Values) -> Result<Probe, UnusableValue> {
     let method = if http.form.is_empty() {
         HttpMethod::Get
     } else {
         let fill = |(name, value): &(String, Text)| Ok((name.clone(), value.fill(values)?));
-        HttpMethod::PostForm(http.form.iter().map(fill).collect::<Result<_, MissingValue>>()?)
+        HttpMethod::PostForm(http.form.iter().map(fill).collect::<Result<_, UnusableValue>>()?)
     };
     let host_header = http.host_header.as_ref().map(|header| header.fill(values));
     Ok(Probe::Http(HttpProbe {
@@ -91,14 +89,5 @@ fn get(host: &str, port: u16, path: &str) -> Probe {
         user: None,
         method: HttpMethod::Get,
         timeout: LOOK,
-    })
-}
-
-fn filled(command: &CommandText, values: &Values) -> Result<Command, MissingValue> {
-    Ok(match command {
-        CommandText::Argv(words) => {
-            Command::Argv(words.iter().map(|word| word.fill(values)).collect::<Result<_, _>>()?)
-        }
-        CommandText::Shell(text) => Command::Shell(text.fill(values)?),
     })
 }

@@ -7,6 +7,16 @@ use crate::cli::{self, Cli, Verb};
 use crate::exit::Exit;
 use clap::CommandFactory;
 use std::io::Write;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// How long a verb may take to end after an interrupt.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// The stack of a verb's thread, which is that of a program's first one.
+const STACK: usize = 8 * 1024 * 1024;
 
 /// Does what `cli` says, shows what went wrong, and returns how it ended.
 pub async fn dispatch(cli: Cli) -> Exit {
@@ -20,9 +30,37 @@ pub async fn dispatch(cli: Cli) -> Exit {
         Ok(session) => session,
         Err((failure, colour)) => return failure.show(colour),
     };
+    let interrupts = session.interrupts.clone();
+    let (sender, mut done) = oneshot::channel();
+    let runtime = Handle::current();
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(move || {
+        // Nobody waits for it any more where it came to an end too late.
+        let _ = sender.send(runtime.block_on(answer(&session, &cli.verb)));
+    });
+    let Ok(thread) = thread else {
+        return Exit::CouldNotRun;
+    };
+    // A verb that reads a file or computes hears nothing. So it has a thread of its own, which is left where it is.
     let done = tokio::select! {
         biased;
-        done = carry_out_verb(&session, &cli.verb) => done,
+        done = &mut done => Some(done),
+        () = interrupts.unanswered() => timeout(GRACE, done).await.ok(),
+    };
+    match done {
+        Some(Ok(exit)) => exit,
+        Some(Err(_)) => match thread.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(()) => Exit::CouldNotRun,
+        },
+        None => Exit::Interrupted,
+    }
+}
+
+/// Does what `verb` says, until an interrupt that nobody else answers, and shows what went wrong.
+async fn answer(session: &Session, verb: &Verb) -> Exit {
+    let done = tokio::select! {
+        biased;
+        done = carry_out_verb(session, verb) => done,
         () = session.interrupts.unanswered() => Ok(Exit::Interrupted),
     };
     done.unwrap_or_else(|failure| failure.show(session.colour_on_stderr))

@@ -148,6 +148,12 @@ pub fn login_words(user: &Text, server: &Text) -> Vec<Text> {
         .collect()
 }
 
+/// Returns the command that clones `repository` into `directory`.
+pub fn clone_words(repository: &Text, directory: &Text) -> Vec<Text> {
+    let words = ["git", "clone", "--"].map(Text::literal).into_iter();
+    words.chain([repository.clone(), directory.clone()]).collect()
+}
+
 fn display_provide(
     formatter: &mut fmt::Formatter<'_>,
     image: &Text,

@@ -74,7 +74,12 @@ impl From<Diagnostic> for Diagnostics {
 
 impl fmt::Display for Diagnostics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let messages: Vec<&str> = self.faults.iter().map(|fault| fault.message.as_str()).collect();
+        let messages: Vec<&str> = self
+            .faults
+            .iter()
+            .take(20)
+            .map(|fault| fault.message.as_str())
+            .collect();
         formatter.write_str(&messages.join("; "))
     }
 }

@@ -25,12 +25,13 @@ mod plan;
 mod probe;
 mod redact;
 mod reference;
+mod shell_text;
 mod state;
 mod text;
 mod undo;
 mod values;
 
-pub use action::{Action, FileText, login_words};
+pub use action::{Action, FileText, clone_words, login_words};
 pub use baseline::{Baseline, ContainerMark, Difference, FileMark};
 pub use check::{
     Check, CheckKind, ContainersCheck, HttpCheck, HttpUser, Sign, Spread, SwarmCheck, SwarmNodeCheck, TextMatch,
@@ -68,7 +69,8 @@ pub use probe::{
 };
 pub use redact::{RedactingStream, Redactor};
 pub use reference::familiar_reference;
+pub use shell_text::{Misreading, ShellPiece, ValuePlace, is_code_option, is_shell, places_of_values};
 pub use state::{KnownTask, State};
-pub use text::{CommandText, Environment, Hole, MissingValue, Part, Text, shell_quoted};
+pub use text::{CommandText, Environment, Hole, MissingValue, Part, Text, UnusableValue, fill_words, shell_quoted};
 pub use undo::{EngineOptionsUndo, FileBefore, Undo, UndoPhase, may_be_made, may_be_removed};
 pub use values::Values;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::Values;
+use super::{Command, ShellPiece, ValuePlace, Values, places_of_values};
 
 /// A named gap in a [`Text`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -42,6 +42,20 @@ pub struct MissingValue {
     pub name: String,
 }
 
+/// A command that cannot be put together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableValue {
+    /// A value is not known.
+    #[error(transparent)]
+    Missing(#[from] MissingValue),
+    /// A value that a step captured would be an option of the command.
+    #[error("the captured value `{name}` begins with `-`, and the command would take it for an option")]
+    Option {
+        /// The value's name.
+        name: String,
+    },
+}
+
 impl Text {
     /// Makes a text of `parts`.
     pub fn new(parts: Vec<Part>) -> Self {
@@ -66,6 +80,15 @@ impl Text {
             Part::Hole(hole) => Some(hole),
             Part::Literal(_) => None,
         })
+    }
+
+    /// Returns how many bytes of it are known.
+    pub fn length(&self) -> usize {
+        let literal = |part: &Part| match part {
+            Part::Literal(text) => text.len(),
+            Part::Hole(_) => 0,
+        };
+        self.parts.iter().map(literal).sum()
     }
 
     /// Returns the whole text with every hole filled from `values`. The result can hold secrets: it goes to a node,
@@ -121,6 +144,67 @@ pub enum CommandText {
     Argv(Vec<Text>),
     /// A text for `sh -c`.
     Shell(Text),
+}
+
+impl CommandText {
+    /// Returns the command with every hole filled from `values`. The result can hold secrets: it goes to a node, never to a log.
+    ///
+    /// # Errors
+    ///
+    /// Where a value is not known, or would become an option only by what it is: a node said it.
+    pub fn fill(&self, values: &Values) -> Result<Command, UnusableValue> {
+        match self {
+            Self::Argv(words) => Ok(Command::Argv(fill_words(words, values)?)),
+            Self::Shell(text) => {
+                refuse_options(text, values)?;
+                Ok(Command::Shell(text.fill(values)?))
+            }
+        }
+    }
+}
+
+/// Returns the words of a command with every hole filled from `values`.
+///
+/// # Errors
+///
+/// Where a value is not known, or would become an option only by what it is.
+pub fn fill_words(words: &[Text], values: &Values) -> Result<Vec<String>, UnusableValue> {
+    let mut filled = Vec::new();
+    let mut options_ended = false;
+    for word in words {
+        let text = word.fill(values)?;
+        if let (Some(Part::Hole(hole)), false) = (word.parts.first(), options_ended)
+            && text.starts_with('-')
+        {
+            let name = hole.name.clone();
+            return Err(UnusableValue::Option { name });
+        }
+        options_ended |= text == "--";
+        filled.push(text);
+    }
+    Ok(filled)
+}
+
+/// Refuses a value in the shell text `text` that would be an option.
+fn refuse_options(text: &Text, values: &Values) -> Result<(), UnusableValue> {
+    let pieces: Vec<ShellPiece<'_>> = text
+        .parts
+        .iter()
+        .map(|part| match part {
+            Part::Literal(text) => ShellPiece::Text(text),
+            Part::Hole(hole) if hole.quoted => ShellPiece::Value { may_be_empty: true },
+            Part::Hole(_) => ShellPiece::Code,
+        })
+        .collect();
+    let holes = text.holes().filter(|hole| hole.quoted);
+    for (hole, place) in holes.zip(places_of_values(&pieces)) {
+        let begins_so = values.reveal(&hole.name).is_some_and(|value| value.starts_with('-'));
+        if place == ValuePlace::Argument && begins_so {
+            let name = hole.name.clone();
+            return Err(UnusableValue::Option { name });
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Display for CommandText {

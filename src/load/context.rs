@@ -1,6 +1,7 @@
 //! What templates may refer to: variables, nodes with their facts, images, the lab and the instance.
 
 use super::lab::LabDefinition;
+use super::marks::{is_mark, unmarked};
 use crate::domain::{ComposeFacts, ComposeFlavour, DEFAULTS_FILE, Facts, Inventory, Node, NodeName, OptionsSource};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
@@ -34,6 +35,9 @@ impl Values {
             .iter()
             .map(|(name, value)| (template_name(name), value.clone()))
             .collect();
+        for value in nodes.values_mut() {
+            take_marks_away(value);
+        }
         let mut common = Map::new();
         common.insert("vars".into(), vars_of(definition, inventory, None, given));
         common.insert("values".into(), Json::Object(Map::new()));
@@ -41,6 +45,7 @@ impl Values {
         common.insert("nodes".into(), Json::Object(by_key));
         common.insert("lab".into(), json!({ "id": written.id, "title": written.title }));
         common.insert("instance".into(), json!({ "id": instance }));
+        common.values_mut().for_each(take_marks_away);
         Self { common, nodes }
     }
 
@@ -83,6 +88,16 @@ impl Values {
             .get(node)
             .and_then(|value| value["home"].as_str())
             .unwrap_or("/root")
+    }
+}
+
+/// Takes away what would be taken for a mark of labctl's own: by it, a value could name a secret.
+fn take_marks_away(value: &mut Json) {
+    match value {
+        Json::String(text) if text.contains(is_mark) => *text = unmarked(text),
+        Json::Array(values) => values.iter_mut().for_each(take_marks_away),
+        Json::Object(values) => values.values_mut().for_each(take_marks_away),
+        _ => {}
     }
 }
 

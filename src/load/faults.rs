@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub(super) struct Faults {
     source: Arc<SourceText>,
     found: Vec<Diagnostic>,
+    /// Where secrets stand in the file.
+    secrets: Vec<Range<usize>>,
 }
 
 impl Faults {
@@ -17,6 +19,7 @@ impl Faults {
         Self {
             source: Arc::clone(source),
             found: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 
@@ -30,19 +33,10 @@ impl Faults {
         Diagnostic::new(message).at(&self.source, range)
     }
 
-    /// Makes a fault at `range` of the file, where the text is a secret and must not be shown.
-    pub(super) fn secret_fault(&self, range: Range<usize>, message: impl Into<String>) -> Diagnostic {
-        let mut text = self.source.text.clone();
-        if text.get(range.clone()).is_some_and(|secret| !secret.contains('\n')) {
-            text.replace_range(range.clone(), &"*".repeat(range.len()));
-        } else {
-            text.truncate(0);
-        }
-        let masked = Arc::new(SourceText {
-            name: self.source.name.clone(),
-            text,
-        });
-        Diagnostic::new(message).at(&masked, range)
+    /// Makes a fault at `range` of the file, where the text is a secret: no fault of the file shows it.
+    pub(super) fn secret_fault(&mut self, range: Range<usize>, message: impl Into<String>) -> Diagnostic {
+        self.secrets.push(range.clone());
+        self.fault(range, message)
     }
 
     /// Adds `fault`.
@@ -74,25 +68,55 @@ impl Faults {
     }
 
     fn into_diagnostics(self) -> Diagnostics {
-        let Self { source, found } = self;
-        let mut faults: Vec<Diagnostic> = Vec::new();
-        for fault in found {
-            if !faults.contains(&fault) {
-                faults.push(fault);
-            }
-        }
-        let order = |fault: &Diagnostic| match &fault.place {
+        let Self { source, found, secrets } = self;
+        let masked = masked(&source, &secrets);
+        let mut found: Vec<Diagnostic> = found.into_iter().map(|fault| placed(fault, &source, &masked)).collect();
+        found.sort_by_cached_key(|fault| match &fault.place {
             Some((place, range)) if place.name == source.name => (0, String::new(), range.start),
             Some((place, range)) => (1, place.name.clone(), range.start),
             None => (2, String::new(), 0),
-        };
-        faults.sort_by_key(order);
+        });
+        let start = |fault: &Diagnostic| fault.place.as_ref().map(|(_, range)| range.start);
+        let mut faults: Vec<Diagnostic> = Vec::new();
+        for fault in found {
+            // Two that are the same begin at the same place.
+            let mut neighbours = faults.iter().rev().take_while(|other| start(other) == start(&fault));
+            if !neighbours.any(|other| *other == fault) {
+                faults.push(fault);
+            }
+        }
         if faults.is_empty() {
             let message = format!("{} could not be read", source.name);
             faults.push(Diagnostic::new(message));
         }
         Diagnostics { faults }
     }
+}
+
+/// Returns `source` with `*` where `secrets` stand.
+fn masked(source: &Arc<SourceText>, secrets: &[Range<usize>]) -> Arc<SourceText> {
+    if secrets.is_empty() {
+        return Arc::clone(source);
+    }
+    let mut bytes = source.text.clone().into_bytes();
+    for range in secrets {
+        let secret = bytes.get_mut(range.clone()).into_iter().flatten();
+        secret.filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*');
+    }
+    // Whole characters were taken out, so it is text still.
+    Arc::new(SourceText {
+        name: source.name.clone(),
+        text: String::from_utf8(bytes).unwrap_or_default(),
+    })
+}
+
+fn placed(mut fault: Diagnostic, source: &Arc<SourceText>, masked: &Arc<SourceText>) -> Diagnostic {
+    if let Some((place, _)) = &mut fault.place
+        && Arc::ptr_eq(place, source)
+    {
+        *place = Arc::clone(masked);
+    }
+    fault
 }
 
 #[cfg(test)]

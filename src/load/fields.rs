@@ -11,6 +11,9 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// The most errors that are told of a file that is no TOML.
+const MOST_ERRORS: usize = 1000;
+
 /// A value with its place.
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 
@@ -21,7 +24,7 @@ pub(super) fn parse_document(source: &Arc<SourceText>) -> Result<Spanned<DeTable
         return Ok(document);
     }
     let mut faults = Faults::new(source);
-    for error in errors {
+    for error in errors.into_iter().take(MOST_ERRORS) {
         let range = error.span().unwrap_or(0..0);
         let is_empty = source
             .text

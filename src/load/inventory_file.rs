@@ -2,9 +2,10 @@
 
 use super::faults::Faults;
 use super::fields::{Fields, Value, as_text, parse_document, wrong_type};
+use super::files::read_file;
 use super::inventory_login::read_login;
 use super::inventory_node::NodeReader;
-use super::source::read_text;
+use super::size::MOST_MACHINES;
 use super::suggest;
 use crate::domain::{Diagnostic, Diagnostics, Inventory, Registry, SecretSource, SourceText};
 use std::collections::BTreeMap;
@@ -46,14 +47,15 @@ pub fn find_inventory(name: &str, cwd: &Path) -> Result<InventoryFile, Diagnosti
         format!("inventories/{name}"),
         format!("inventories/{name}.toml"),
     ];
-    for shown in shown {
-        let path = cwd.join(&shown);
+    for shown in &shown {
+        let path = cwd.join(shown);
         if path.is_file() {
+            let shown = shown.clone();
             return Ok(InventoryFile { path, shown });
         }
     }
-    if cwd.join(name).exists() {
-        let fault = Diagnostic::new(format!("`{name}` is not a file, so it cannot be an inventory"));
+    if let Some(shown) = shown.iter().find(|shown| cwd.join(shown).exists()) {
+        let fault = Diagnostic::new(format!("`{shown}` is not a file, so it cannot be an inventory"));
         return Err(fault
             .hint("name the file itself, such as `inventories/aws.toml`")
             .into());
@@ -83,7 +85,7 @@ pub fn inventories(cwd: &Path) -> Vec<String> {
 
 /// Reads the inventory `file`; all of its faults are told together.
 pub fn read_inventory(file: &InventoryFile) -> Result<(Inventory, InventoryPlaces), Diagnostics> {
-    let text = read_text(&file.path)
+    let text = read_file(&file.path)
         .map_err(|reason| Diagnostic::new(format!("the inventory {} cannot be read: {reason}", file.shown)))?;
     let source = Arc::new(SourceText {
         name: file.shown.clone(),
@@ -112,8 +114,16 @@ pub fn parse_inventory(source: &Arc<SourceText>, folder: &Path) -> Result<(Inven
         .get("registry")
         .and_then(|value| read_registry(value, &secrets, &mut faults));
     let values = fields.tables("node", &mut faults);
+    if let Some(value) = values.get(MOST_MACHINES) {
+        let message = format!(
+            "an inventory has at most {MOST_MACHINES} nodes, and this one has {}",
+            values.len()
+        );
+        faults.push(faults.fault(value.span(), message));
+    }
     let nodes: Vec<_> = values
         .iter()
+        .take(MOST_MACHINES)
         .filter_map(|value| reader.read(value, &mut faults))
         .collect();
     if values.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::faults::Faults;
 use super::fields::{Fields, as_texts};
+use super::files::open_file;
 use crate::domain::{Diagnostic, HostKeyPolicy, Jump, JumpError, Login};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -162,9 +163,24 @@ fn read_identity(fields: &mut Fields<'_>, folder: &Path, faults: &mut Faults) ->
     Some(path.into_inner())
 }
 
+fn read_known_hosts(fields: &mut Fields<'_>, folder: &Path, faults: &mut Faults) -> Option<PathBuf> {
+    let text = fields.text("known_hosts", faults)?;
+    let path = expand(text.get_ref(), folder);
+    // It need not be there yet, and who wants nothing to be remembered says so in the way that ssh knows.
+    if path != Path::new("/dev/null") && path.metadata().is_ok_and(|about| !about.is_file()) {
+        let fault = faults.fault(text.span(), "this is not a file");
+        faults.push(fault.label(path.display().to_string()));
+    }
+    Some(path)
+}
+
 /// Says why ssh would not use the private key at `path`.
 fn key_problem(path: &Path) -> Option<(String, Option<String>)> {
-    let file = match std::fs::File::open(path) {
+    // What is no file could let whoever opens it wait.
+    if path.metadata().is_ok_and(|about| !about.is_file()) {
+        return Some(("this is not a file".to_owned(), None));
+    }
+    let file = match open_file(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let hint = "paths are relative to the inventory; `~/` is your home".to_owned();
@@ -173,9 +189,6 @@ fn key_problem(path: &Path) -> Option<(String, Option<String>)> {
         Err(error) => return Some((format!("the key cannot be read: {}", error.kind()), None)),
     };
     let about = file.metadata().ok()?;
-    if !about.is_file() {
-        return Some(("this is not a file".to_owned(), None));
-    }
     if path.extension().is_some_and(|extension| extension == "pub") {
         let hint = format!("use {}", path.with_extension("").display());
         return Some(("this is the public half of a key".to_owned(), Some(hint)));

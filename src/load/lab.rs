@@ -6,6 +6,7 @@ use super::inventory_file::{InventoryPlaces, REGISTRY_HINT, is_registry};
 use super::read_lab::read_lab;
 use super::resolve::Resolver;
 use super::sample;
+use super::size::{judge_lengths, lab_fits};
 use super::source::LabSource;
 use super::structure::{Structure, examine};
 use super::suggest;
@@ -169,6 +170,9 @@ pub fn parse_lab(source: &LabSource) -> Result<LabDefinition, Diagnostics> {
     let document = parse_document(source.text())?;
     let mut faults = Faults::new(source.text());
     let written = read_lab(document.get_ref(), &mut faults);
+    if !lab_fits(&written, &mut faults) {
+        return faults.finish(None);
+    }
     let structure = examine(&written, &mut faults);
     let definition = LabDefinition {
         source: source.clone(),
@@ -202,6 +206,7 @@ pub fn resolve(
     let mut faults = Faults::new(definition.source.text());
     judge_values(definition, inventory, vars, context, &mut faults);
     judge_nodes(definition, inventory, &mut faults);
+    judge_lengths(&definition.written, inventory, vars, &mut faults);
     if faults.count() > 0 {
         return faults.finish(None);
     }

@@ -36,6 +36,23 @@ pub(super) struct Scan {
     pub(super) segments: Vec<Segment>,
     /// The values it refers to that it does not make itself.
     pub(super) references: Vec<Reference>,
+    /// What stands in `{{ }}` and `{% %}`, in order.
+    pub(super) tags: Vec<Tag>,
+}
+
+/// What stands in one `{{ }}` or `{% %}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Tag {
+    /// With its braces.
+    pub(super) range: Range<usize>,
+    /// What kind of tag it is, such as `if`; `None` for an expression.
+    pub(super) name: Option<String>,
+    /// How many words and signs it has.
+    pub(super) length: usize,
+    /// How many filters it has.
+    pub(super) filters: usize,
+    /// Whether a list or a map in it holds more than texts and numbers.
+    pub(super) lists_values: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +61,8 @@ enum Token {
     Text,
     Sign(char),
 }
+
+const LITERALS: &[&str] = &["true", "false", "none", "null", "True", "False", "None"];
 
 const WORDS: &[&str] = &[
     "true", "false", "none", "null", "True", "False", "None", "and", "or", "not", "in", "is", "if", "else", "loop",
@@ -77,17 +96,23 @@ pub(super) fn scan(template: &str) -> Scan {
         };
         position = end;
         if kind == b'{' {
+            scan.tags.push(tag(start..end, None, &tokens));
             let is_safe = ends_in_safe(&tokens);
             scan.segments.push(Segment::Expression {
                 range: start..end,
                 is_safe,
             });
             collect(&tokens, false, &mut scan.references);
-        } else if is_name(tokens.first(), "raw") {
+        } else if is_name(without_dash(&tokens).first(), "raw") {
             let (content, after) = raw_block(template, end);
             push_literal(&mut scan, content);
             position = after;
-        } else {
+        } else if kind == b'%' {
+            let name = match without_dash(&tokens).first() {
+                Some((Token::Name(name), _)) => name.clone(),
+                _ => String::new(),
+            };
+            scan.tags.push(tag(start..end, Some(name), &tokens));
             read_tag(&tokens, &mut locals, &mut scan.references);
         }
     }
@@ -95,6 +120,44 @@ pub(super) fn scan(template: &str) -> Scan {
     scan.references
         .retain(|reference| !locals.contains(&reference.path[0].0));
     scan
+}
+
+fn tag(range: Range<usize>, name: Option<String>, tokens: &[Placed]) -> Tag {
+    let filters = tokens.iter().filter(|token| is_sign(Some(token), '|')).count();
+    Tag {
+        range,
+        name,
+        length: tokens.len(),
+        filters,
+        lists_values: lists_values(tokens),
+    }
+}
+
+/// Says whether a list or a map that is written in `tokens` holds more than texts and numbers.
+fn lists_values(tokens: &[Placed]) -> bool {
+    // For each bracket that is open, whether it holds a list or a map.
+    let mut open: Vec<bool> = Vec::new();
+    let mut before: Option<&Token> = None;
+    for (token, _) in tokens {
+        match token {
+            Token::Sign('{') => open.push(true),
+            Token::Sign('[') => {
+                let is_index = matches!(
+                    before,
+                    Some(Token::Name(_) | Token::Text | Token::Sign(']' | ')' | '}'))
+                );
+                open.push(!is_index);
+            }
+            Token::Sign('(') => open.push(false),
+            Token::Sign('}' | ']' | ')') => {
+                open.pop();
+            }
+            Token::Name(name) if open.contains(&true) && !LITERALS.contains(&name.as_str()) => return true,
+            _ => {}
+        }
+        before = Some(token);
+    }
+    false
 }
 
 fn push_literal(scan: &mut Scan, range: Range<usize>) {
@@ -111,8 +174,11 @@ fn next_opening(template: &str, from: usize) -> Option<usize> {
 /// Returns where the tag that starts before `from` is closed, minding strings.
 fn closing_position(template: &str, from: usize, closing: &str) -> Option<usize> {
     let mut quote = None;
+    let mut is_escaped = false;
     for (offset, character) in template[from..].char_indices() {
         match quote {
+            Some(_) if is_escaped => is_escaped = false,
+            Some(_) if character == '\\' => is_escaped = true,
             Some(open) if character == open => quote = None,
             Some(_) => {}
             None if matches!(character, '"' | '\'' | '`') => quote = Some(character),
@@ -144,7 +210,7 @@ fn tokens(template: &str, range: Range<usize>) -> Vec<(Token, Range<usize>)> {
         let rest = &template[position..range.end];
         let Some(first) = rest.chars().next() else { break };
         let length = match first {
-            '"' | '\'' | '`' => rest[1..].find(first).map_or(rest.len(), |at| at + 2),
+            '"' | '\'' | '`' => text_length(rest, first),
             c if c.is_alphanumeric() || c == '_' => rest
                 .find(|c: char| !(c.is_alphanumeric() || c == '_'))
                 .unwrap_or(rest.len()),
@@ -163,14 +229,35 @@ fn tokens(template: &str, range: Range<usize>) -> Vec<(Token, Range<usize>)> {
     tokens
 }
 
+/// Returns how long the text is that `rest` begins with, which stands in `quote`s.
+fn text_length(rest: &str, quote: char) -> usize {
+    let mut is_escaped = false;
+    for (at, character) in rest.char_indices().skip(1) {
+        match character {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            character if character == quote => return at + 1,
+            _ => {}
+        }
+    }
+    rest.len()
+}
+
 type Placed = (Token, Range<usize>);
+
+/// Returns `tokens` without the `-` at their start, which trims the blanks before a tag.
+fn without_dash(tokens: &[Placed]) -> &[Placed] {
+    match tokens.first() {
+        Some((Token::Sign('-'), _)) => &tokens[1..],
+        _ => tokens,
+    }
+}
 
 fn is_sign(token: Option<&Placed>, sign: char) -> bool {
     matches!(token, Some((Token::Sign(found), _)) if *found == sign)
 }
 
 fn is_name(token: Option<&Placed>, name: &str) -> bool {
-    // A tag may start with `-`, which trims the blanks around it.
     matches!(token, Some((Token::Name(found), _)) if found == name)
 }
 
@@ -183,10 +270,7 @@ fn ends_in_safe(tokens: &[Placed]) -> bool {
 }
 
 fn read_tag(tokens: &[Placed], locals: &mut BTreeSet<String>, references: &mut Vec<Reference>) {
-    let tokens = match tokens.first() {
-        Some((Token::Sign('-'), _)) => &tokens[1..],
-        _ => tokens,
-    };
+    let tokens = without_dash(tokens);
     let Some(((Token::Name(tag), _), rest)) = tokens.split_first() else {
         return;
     };
@@ -289,6 +373,8 @@ mod tests {
     #[case("{{ a is defined }} {{ b is not string }}", &["a", "b"])]
     #[case("{{ '}}' ~ a }} {{ b[\"c\"] }} {{ 1 + n }}", &["a", "b", "n"])]
     #[case("{{ a", &["a"])]
+    #[case(r#"{{ "\"}}" ~ a }}{{ b }}"#, &["a", "b"])]
+    #[case("{%- raw -%}{{ \" {%- endraw -%}{{ a }}", &["a"])]
     fn every_reference_of_a_template_is_found(#[case] template: &str, #[case] expected: &[&str]) {
         let found: Vec<String> = scan(template)
             .references

@@ -6,6 +6,7 @@ use super::lab::{LabDefinition, ResolveContext};
 use super::position::Located;
 use super::selection::selected;
 use super::signs::put_signs;
+use super::size::LONGEST_VALUE;
 use super::template::{Purpose, Renderer, Scope};
 use super::written::{Template, WrittenStep, WrittenTask, WrittenVerification};
 use crate::domain::{
@@ -14,6 +15,10 @@ use crate::domain::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
+
+/// The most texts of a lab on all of its nodes, and how much they hold together.
+const MOST_TEXTS: usize = 200_000;
+const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 /// Renders one lab, collecting faults on the way.
 pub(super) struct Resolver<'a> {
@@ -30,6 +35,8 @@ pub(super) struct Resolver<'a> {
     is_sample: bool,
     /// Whether engines may listen on addresses that are not private.
     pub(super) exposes_engines: bool,
+    /// How many texts were rendered, and how many bytes they have together.
+    rendered: (usize, usize),
     /// Whether rendered texts are judged; those of a step that is left out need not make sense.
     pub(super) judges: bool,
 }
@@ -74,6 +81,7 @@ impl<'a> Resolver<'a> {
             active: Vec::new(),
             is_sample: false,
             exposes_engines: context.exposes_engines,
+            rendered: (0, 0),
             judges: true,
         }
     }
@@ -116,7 +124,7 @@ impl<'a> Resolver<'a> {
     fn put_values_together(&mut self) {
         for (name, text) in &self.definition.written.values {
             let scope = Scope::new(self.values.common(), BTreeMap::new(), self.secrets());
-            let value = self.early(text, &scope);
+            let value = self.value(text, &scope);
             self.values.set(name.get_ref(), value);
         }
     }
@@ -336,13 +344,37 @@ impl<'a> Resolver<'a> {
 
     /// Renders `located`; an empty text where it is at fault.
     pub(super) fn render(&mut self, located: Located<'_>, scope: &Scope, purpose: Purpose) -> Text {
+        if self.rendered.0 > MOST_TEXTS || self.rendered.1 > MOST_BYTES {
+            return Text::default();
+        }
         match self.renderer.render(located, scope, purpose) {
-            Ok(text) => text,
+            Ok(text) => {
+                self.rendered.0 += 1;
+                self.rendered.1 += text.length();
+                if self.rendered.0 > MOST_TEXTS || self.rendered.1 > MOST_BYTES {
+                    self.faults.push(Diagnostic::new(format!(
+                        "the lab has more than {MOST_TEXTS} texts on its nodes, or they hold more than {} MB together",
+                        MOST_BYTES / 1024 / 1024
+                    )));
+                }
+                text
+            }
             Err(faults) => {
                 self.faults.extend(faults);
                 Text::default()
             }
         }
+    }
+
+    /// Renders `template` to a value for other texts: one that could not be too long for them.
+    pub(super) fn value(&mut self, template: &Template, scope: &Scope) -> String {
+        let value = self.early(template, scope);
+        if value.len() <= LONGEST_VALUE {
+            return value;
+        }
+        let message = format!("a value has at most {} kB, and this one has more", LONGEST_VALUE / 1024);
+        self.faults.push(self.faults.fault(template.span(), message));
+        String::new()
     }
 
     /// Renders `template` to a text that is known before the run.

@@ -2,13 +2,16 @@
 
 use super::context::compose_flavour;
 use super::position::Located;
+use super::references::{Segment, scan};
 use super::resolve::{Resolver, Scene};
 use super::suggest;
 use super::template::{Purpose, Scope};
 use super::written::{
     Template, WrittenAction, WrittenCommand, WrittenContent, WrittenFile, WrittenUndo, WrittenUndoKind,
 };
-use crate::domain::{Action, CommandText, FileText, NodeName, Part, Text, UndoText, may_be_made};
+use crate::domain::{
+    Action, CommandText, FileText, NodeName, Part, Text, UndoText, is_code_option, is_shell, may_be_made,
+};
 use crate::images::{OWN_IMAGES, is_own_reference};
 use serde_json::Value as Json;
 use std::time::Duration;
@@ -25,6 +28,22 @@ fn below(root: &Text, name: &str) -> Text {
         _ => parts.push(Part::Literal(format!("/{name}"))),
     }
     Text::new(parts)
+}
+
+/// Says whether `path` lies in somebody's home.
+fn is_in_a_home(path: &str) -> bool {
+    is_below(path, "/home") || is_below(path, "/root")
+}
+
+/// Says whether `path` lies in `folder`.
+fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Says whether `template` has a value that is not marked `safe`.
+fn has_values(template: &str) -> bool {
+    let is_value = |segment: &Segment| matches!(segment, Segment::Expression { is_safe: false, .. });
+    scan(template).segments.iter().any(is_value)
 }
 
 /// Returns how long `action` may take where the lab does not say.
@@ -194,7 +213,33 @@ impl Resolver<'_> {
             may_be_option &= shown != "--";
             rendered.push(text);
         }
+        self.refuse_values_in_code(words, &rendered);
         rendered
+    }
+
+    /// Refuses a value in the code that a list like `["sh", "-c", "code"]` gives to a shell: nothing quotes it there.
+    fn refuse_values_in_code(&mut self, words: &[Template], rendered: &[Text]) {
+        let mut has_shell = false;
+        let mut awaits_code = false;
+        for (word, text) in words.iter().zip(rendered) {
+            let shown = text.to_string();
+            let is_option = shown.starts_with('-');
+            if awaits_code && !is_option {
+                awaits_code = false;
+                if self.judges && has_values(word.get_ref()) {
+                    let fault = self
+                        .faults
+                        .fault(
+                            word.span(),
+                            "a value stands in code for a shell, and nothing quotes it here",
+                        )
+                        .hint("use `shell`, which quotes values, or give it behind the code as `\"$1\"`");
+                    self.faults.push(fault);
+                }
+            }
+            awaits_code |= has_shell && is_code_option(&shown);
+            has_shell |= is_shell(&shown);
+        }
     }
 
     fn argv(&mut self, words: &[Template], scope: &Scope) -> Vec<Text> {
@@ -219,7 +264,9 @@ impl Resolver<'_> {
             return path;
         }
         let text = path.to_string();
-        if text.starts_with('/') && (text == self.values.home(node) || !may_be_made(&text)) {
+        let home = self.values.home(node);
+        let is_foreign = text.contains("//") || is_in_a_home(&text) && !is_below(&text, home);
+        if text.starts_with('/') && (text == home || is_foreign || !may_be_made(&text)) {
             let fault = self
                 .faults
                 .fault(
@@ -232,10 +279,25 @@ impl Resolver<'_> {
         path
     }
 
+    /// Renders the path of a file that a step makes and cleanup takes away; refuses one with detours.
+    fn own_file(&mut self, template: &Template, scope: &Scope, node: &NodeName) -> Text {
+        let path = self.path(template, scope, node);
+        let text = path.to_string();
+        let has_detours = text.split('/').any(|part| matches!(part, "." | ".."));
+        if self.judges && (has_detours || text.ends_with('/')) {
+            let fault = self
+                .faults
+                .fault(template.span(), format!("`{text}` is no plain path of a file"));
+            self.faults
+                .push(fault.hint("write it without `.`, `..` and `/` at its end"));
+        }
+        path
+    }
+
     fn write(&mut self, file: &WrittenFile, scene: &Scene<'_>) -> (Action, Vec<UndoText>) {
         let path = match &file.content {
             WrittenContent::Tree { .. } => self.own_directory(&file.path, &scene.before, scene.node),
-            _ => self.path(&file.path, &scene.before, scene.node),
+            _ => self.own_file(&file.path, &scene.before, scene.node),
         };
         let mut undo = Vec::new();
         let files = match &file.content {
@@ -245,7 +307,7 @@ impl Resolver<'_> {
             }
             WrittenContent::Template { name, with } => {
                 let given = with.iter().map(|(key, text)| {
-                    let value = self.early(text, &scene.before);
+                    let value = self.value(text, &scene.before);
                     (key.get_ref().clone(), Json::from(value))
                 });
                 let scope = scene.before.with(given.collect());
@@ -328,7 +390,7 @@ impl Resolver<'_> {
         let (scope, node): (&Scope, &NodeName) = (&scene.before, scene.node);
         Some(match &undo.kind {
             WrittenUndoKind::Directory(path) => UndoText::Directory(self.own_directory(path, scope, node)),
-            WrittenUndoKind::File(path) => UndoText::File(self.path(path, scope, node)),
+            WrittenUndoKind::File(path) => UndoText::File(self.own_file(path, scope, node)),
             WrittenUndoKind::Project(text) => UndoText::Project(self.text(text, scope, Purpose::Plain)),
             WrittenUndoKind::Container(text) => UndoText::Container(self.text(text, scope, Purpose::Plain)),
             WrittenUndoKind::Images(texts) => {

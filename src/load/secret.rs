@@ -1,5 +1,6 @@
 //! Reads secrets at the moment they are needed, from where the inventory says they are.
 
+use super::files::open_file;
 use crate::domain::SecretSource;
 use secrecy::SecretString;
 use std::io::{BufRead, BufReader, Read};
@@ -64,7 +65,7 @@ pub fn read_secret(
                 path: path.clone(),
                 source,
             };
-            first_line(std::fs::File::open(path).map_err(failed)?).map_err(failed)?
+            first_line(open_file(path).map_err(failed)?).map_err(failed)?
         }
         SecretSource::Command(words) => from_command(words)?,
         SecretSource::Prompt(question) => return ask(question).map_err(SecretError::Prompt),
@@ -115,6 +116,7 @@ fn from_command(words: &[String]) -> Result<String, SecretError> {
 mod tests {
     use super::*;
     use secrecy::ExposeSecret;
+    use std::path::Path;
 
     fn never(_: &str) -> std::io::Result<SecretString> {
         panic!("nobody may be asked")
@@ -148,9 +150,24 @@ mod tests {
             read_secret(&silent, &mut never),
             Err(SecretError::Silent { .. })
         ));
+        let empty = tempfile::NamedTempFile::new().unwrap();
         assert!(matches!(
-            read_secret(&SecretSource::File("/dev/null".into()), &mut never),
+            read_secret(&SecretSource::File(empty.path().to_owned()), &mut never),
             Err(SecretError::Empty)
         ));
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        for path in [pipe.as_path(), folder.path(), Path::new("/dev/zero")] {
+            let error = read_secret(&SecretSource::File(path.to_owned()), &mut never).unwrap_err();
+            let SecretError::File { source, .. } = error else {
+                panic!("{error:?}")
+            };
+            assert!(source.to_string().contains("only files are read"), "{source}");
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! Finds labs: as a path, in `./labs`, or built into the binary.
 
+use super::files;
 use super::suggest;
 use crate::domain::{Diagnostic, Diagnostics, SourceText};
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,9 +14,6 @@ static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/labs");
 pub const DEFAULT_LAB: &str = "lab2";
 
 const LAB_FILE: &str = "lab.toml";
-
-/// The largest file that is read: a lab is text that people write.
-const LARGEST: u64 = 4 * 1024 * 1024;
 
 /// A lab file that was found and read, with what lies beside it.
 #[derive(Debug, Clone)]
@@ -85,7 +82,7 @@ impl LabSource {
         let mut paths = Vec::new();
         match &self.files {
             LabFiles::BuiltIn(root) => built_in_paths(root, root.path(), &mut paths),
-            LabFiles::Folder(root) => disk_paths(root, root, &mut paths).map_err(|error| error.to_string())?,
+            LabFiles::Folder(root) => paths = files::tree_inside(root, "")?,
             LabFiles::Given(files) => paths.extend(files.keys().cloned()),
         }
         paths.sort();
@@ -104,7 +101,7 @@ impl LabSource {
             }
             LabFiles::Folder(folder) => {
                 let place = folder.join(&path);
-                (place.display().to_string(), read_text(&place)?)
+                (place.display().to_string(), files::read_inside(folder, &path)?)
             }
             LabFiles::Given(files) => {
                 let text = files.get(&path);
@@ -126,8 +123,7 @@ impl LabSource {
                 }
             }
             LabFiles::Folder(root) => {
-                let start = root.join(&folder);
-                disk_paths(&start, &start, &mut paths).map_err(|error| error.to_string())?;
+                paths = files::tree_inside(root, &folder)?;
             }
             LabFiles::Given(files) => {
                 let below = format!("{folder}/");
@@ -169,35 +165,6 @@ fn built_in_paths(folder: &Dir<'_>, start: &Path, paths: &mut Vec<String>) {
     }
 }
 
-fn disk_paths(folder: &Path, start: &Path, paths: &mut Vec<String>) -> std::io::Result<()> {
-    for entry in fs_err::read_dir(folder)? {
-        let entry = entry?;
-        // A link could lead out of the lab's folder, or in a circle.
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            disk_paths(&entry.path(), start, paths)?;
-        } else if kind.is_file()
-            && let Ok(path) = entry.path().strip_prefix(start)
-        {
-            paths.push(path.display().to_string());
-        }
-    }
-    Ok(())
-}
-
-/// Reads the text file at `path`; says why where that is not possible.
-pub(super) fn read_text(path: &Path) -> Result<String, String> {
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > LARGEST {
-        return Err("it is larger than 4 MB, which no lab or inventory is".to_owned());
-    }
-    String::from_utf8(bytes).map_err(|error| format!("it is not UTF-8 text: {}", error.utf8_error()))
-}
-
 /// Finds the lab `name`: a path of a lab file or its folder, a name under `labs` in `cwd`, or a built-in name; the
 /// default lab where `None`.
 pub fn find_lab(name: Option<&str>, cwd: &Path) -> Result<LabSource, Diagnostics> {
@@ -223,11 +190,12 @@ fn from_path(path: &Path, shown: &str) -> Result<LabSource, Diagnostics> {
     } else {
         (path.to_owned(), shown.to_owned())
     };
-    let text = read_text(&file).map_err(|reason| {
+    let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+    let file_name = file.file_name().map(|name| name.to_string_lossy().into_owned());
+    let text = files::read_inside(&folder, &file_name.unwrap_or_default()).map_err(|reason| {
         Diagnostic::new(format!("the lab file {shown} cannot be read: {reason}"))
             .hint("`labctl list` shows the labs that are there")
     })?;
-    let folder = file.parent().map(Path::to_owned).unwrap_or_default();
     let folder_name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
     Ok(LabSource {
         name: folder_name.unwrap_or_else(|| shown.clone()),

@@ -1,10 +1,17 @@
 //! Finds what a mistyped word was meant to be.
 
+/// The longest word that is compared with others, or shown whole.
+const LONGEST: usize = 80;
+
 /// Returns the one of `options` that `word` was most likely meant to be.
 pub(super) fn nearest<'a>(word: &str, options: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > LONGEST {
+        return None;
+    }
     let lower = word.to_lowercase();
     options
         .into_iter()
+        .filter(|option| option.len() <= LONGEST)
         .filter_map(|option| distance(&lower, &option.to_lowercase()).map(|distance| (distance, option)))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, option)| option)
@@ -32,9 +39,17 @@ pub(crate) fn hint<'a>(word: &str, options: impl IntoIterator<Item = &'a str>) -
     options.dedup();
     match options.len() {
         0 => None,
-        1 => Some(format!("the only one is `{}`", options[0])),
+        1 => Some(format!("the only one is `{}`", shortened(options[0]))),
         _ => Some(format!("known are {}", listed(&options))),
     }
+}
+
+/// Returns the beginning of `word` where it is long.
+fn shortened(word: &str) -> String {
+    if word.len() <= LONGEST {
+        return word.to_owned();
+    }
+    word.chars().take(LONGEST / 2).chain(['…']).collect()
 }
 
 /// Lists `words` for a sentence, cut where they are many.
@@ -43,7 +58,7 @@ pub(super) fn listed<T: AsRef<str>>(words: &[T]) -> String {
     let mut quoted: Vec<String> = words
         .iter()
         .take(MOST)
-        .map(|word| format!("`{}`", word.as_ref()))
+        .map(|word| format!("`{}`", shortened(word.as_ref())))
         .collect();
     if words.len() > MOST {
         quoted.push(format!("and {} more", words.len() - MOST));

@@ -4,20 +4,18 @@
 //! [`Hole`]s. So their values are never here.
 
 use super::go_template::explained;
+use super::marks::{begins_with_dash, capture_mark, is_mark, parts_of, secret_mark, without_value_marks};
 use super::position::Located;
 use super::references::{Reference, Scan, scan};
-use super::shell_text::quoted_expressions;
+use super::shell_values::{Wrong, is_whole, places_of_expressions, wrong_value};
 use super::suggest;
-use crate::domain::{Diagnostic, Hole, Part, Text, shell_quoted};
+use super::template_engine::{BoundedText, LONGEST, Rounds, engine};
+use super::template_limits::{Counted, counted};
+use crate::domain::{Diagnostic, Text, ValuePlace};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::ops::Range;
-use tera::{Context, ErrorKind, Kwargs, State, StringInput, Tera, Value};
-
-/// Opens and closes a mark: private characters, which no text of a lab has a use for.
-const OPEN: char = '\u{10fff0}';
-const CLOSE: char = '\u{10fff1}';
+use tera::{Context, ErrorKind, Tera};
 
 /// What a rendered text is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,21 +66,28 @@ impl Scope {
         for (name, value) in &values {
             context.insert(name.clone(), value);
         }
-        let marks = |kind: &str, names: Vec<&String>| -> Map<String, Json> {
-            let mark = |name: &String| format!("{OPEN}{kind}{name}{CLOSE}");
-            names
-                .into_iter()
-                .map(|name| (name.clone(), Json::from(mark(name))))
-                .collect()
-        };
-        context.insert("capture", &marks("c", captures.keys().collect()));
-        context.insert("secret", &marks("s", secrets.keys().collect()));
+        let marked = |name: &String, mark: String| (name.clone(), Json::from(mark));
+        let of_captures = captures.keys().map(|name| marked(name, capture_mark(name)));
+        let of_secrets = secrets.keys().map(|name| marked(name, secret_mark(name)));
+        context.insert("capture", &of_captures.collect::<Map<String, Json>>());
+        context.insert("secret", &of_secrets.collect::<Map<String, Json>>());
         Self {
             values,
             captures,
             secrets,
             context,
         }
+    }
+
+    /// Says whether the captured value `name` must never be shown; `None` where it is not known.
+    pub(super) fn is_secret_capture(&self, name: &str) -> Option<bool> {
+        let capturing = self.captures.get(name)?;
+        Some(matches!(capturing, Capturing::Done { secret: true }))
+    }
+
+    /// Says whether there is a secret `name`.
+    pub(super) fn has_secret(&self, name: &str) -> bool {
+        self.secrets.contains_key(name)
     }
 
     /// Returns the same with the values `given`, which templates call `with.NAME`.
@@ -96,17 +101,17 @@ impl Scope {
 /// The template engine.
 pub(super) struct Renderer {
     tera: Tera,
+    rounds: Rounds,
 }
 
 impl Renderer {
-    /// Sets the engine up: `quote` is a filter, and in shell texts values are quoted without it.
+    /// Sets the engine up.
     pub(super) fn new() -> Self {
-        let mut tera = Tera::new();
-        tera.set_escape_fn(write_quoted);
-        tera.register_filter("quote", |text: StringInput<'_>, _: Kwargs, _: &State<'_>| {
-            Value::safe_string(&quoted(text.as_str()))
-        });
-        Self { tera }
+        let rounds = Rounds::default();
+        Self {
+            tera: engine(&rounds),
+            rounds,
+        }
     }
 
     /// Renders `template` for `purpose`; gives all its faults instead where it has any.
@@ -116,33 +121,77 @@ impl Renderer {
         scope: &Scope,
         purpose: Purpose,
     ) -> Result<Text, Vec<Diagnostic>> {
-        if template.text.contains([OPEN, CLOSE]) {
+        if template.text.contains(is_mark) {
             let message = "this text has characters that labctl uses itself";
             return Err(vec![fault(template, 0..template.text.len(), message)]);
         }
         if !["{{", "{%", "{#"].iter().any(|opening| template.text.contains(opening)) {
             return Ok(Text::literal(template.text));
         }
-        let rendered = self
-            .tera
-            .render_str(template.text, &scope.context, purpose == Purpose::Shell);
-        if let Err(error) = &rendered
+        let counted = counted(template.text).map_err(|found| {
+            let mut fault = fault(template, found.range, found.message);
+            fault.hint = found.hint.map(str::to_owned);
+            vec![fault]
+        })?;
+        let rendered = self.rendered(&counted.text, scope, purpose);
+        if let Err(Some(error)) = &rendered
             && let ErrorKind::SyntaxError(report) = error.kind()
         {
             let message = format!("this template cannot be read: {}", lowercase(report.message()));
-            let faults = vec![fault(template, report.span().range.clone(), message)];
+            let faults = vec![fault(template, counted.original(&report.span().range), message)];
             return Err(explained(template.text, faults));
         }
         let faults = judge(template, scope, purpose);
         if !faults.is_empty() {
             return Err(explained(template.text, faults));
         }
-        let rendered = rendered.map_err(|error| vec![rendering_fault(template, &error)])?;
-        parts_of(&rendered, scope).ok_or_else(|| {
+        let rendered = rendered.map_err(|error| vec![rendering_fault(template, &counted, error.as_ref())])?;
+        if purpose == Purpose::Shell
+            && let Some(wrong) = wrong_value(&rendered)
+        {
+            return Err(vec![self.wrong_value_fault(template, scope, wrong)]);
+        }
+        let text = is_whole(&rendered).then(|| parts_of(&without_value_marks(&rendered), scope));
+        text.flatten().ok_or_else(|| {
             let message = "a value that only the run knows cannot be changed by a template";
             vec![fault(template, 0..template.text.len(), message)]
         })
     }
+
+    /// Renders the text `template`; the error is `None` where what comes out is too much.
+    fn rendered(&self, template: &str, scope: &Scope, purpose: Purpose) -> Result<String, Option<tera::Error>> {
+        self.rounds.restart();
+        let mut output = BoundedText::default();
+        let is_shell = purpose == Purpose::Shell;
+        match self.tera.render_str_to(template, &scope.context, is_shell, &mut output) {
+            Err(_) if output.is_full => Err(None),
+            Err(error) => Err(Some(error)),
+            Ok(()) => output.into_text().ok_or(None),
+        }
+    }
+
+    /// Tells of a value in a shell text that is `wrong` where it stands, at its place as far as that can be seen.
+    fn wrong_value_fault(&self, template: Located<'_>, scope: &Scope, wrong: Wrong) -> Diagnostic {
+        let expressions = places_of_expressions(template.text, &scan(template.text).segments);
+        let begins_so = |range: &Range<usize>| {
+            let value = template.text.get(range.clone());
+            let value = value.and_then(|value| self.rendered(value, scope, Purpose::Shell).ok());
+            value.is_some_and(|value| begins_with_dash(&without_value_marks(&value)) == Some(true))
+        };
+        let found = expressions
+            .into_iter()
+            .find(|(range, place)| *place == ValuePlace::Argument && begins_so(range));
+        let place = match found {
+            Some((range, _)) if wrong == Wrong::Option => range,
+            _ => 0..template.text.len(),
+        };
+        wrong_fault(template, place, wrong)
+    }
+}
+
+fn wrong_fault(template: Located<'_>, place: Range<usize>, wrong: Wrong) -> Diagnostic {
+    let told = wrong.told();
+    fault(template, place, told.message).label(told.label).hint(told.hint)
 }
 
 fn fault(template: Located<'_>, range: Range<usize>, message: impl Into<String>) -> Diagnostic {
@@ -155,12 +204,16 @@ fn lowercase(message: &str) -> String {
     first.into_iter().chain(characters).collect()
 }
 
-fn rendering_fault(template: Located<'_>, error: &tera::Error) -> Diagnostic {
+fn rendering_fault(template: Located<'_>, counted: &Counted, error: Option<&tera::Error>) -> Diagnostic {
+    let Some(error) = error else {
+        let message = format!("this text becomes larger than {} MB", LONGEST / 1024 / 1024);
+        return fault(template, 0..template.text.len(), message);
+    };
     if let ErrorKind::RenderingError(report) = error.kind() {
         let message = lowercase(report.message().lines().next().unwrap_or_default());
         return fault(
             template,
-            report.span().range.clone(),
+            counted.original(&report.span().range),
             format!("this cannot be rendered: {message}"),
         );
     }
@@ -184,17 +237,18 @@ fn rendering_fault(template: Located<'_>, error: &tera::Error) -> Diagnostic {
 }
 
 fn judge(template: Located<'_>, scope: &Scope, purpose: Purpose) -> Vec<Diagnostic> {
-    let Scan { segments, references } = scan(template.text);
+    let Scan {
+        segments, references, ..
+    } = scan(template.text);
     let mut faults: Vec<Diagnostic> = references
         .iter()
         .filter_map(|reference| judge_reference(template, reference, scope, purpose))
         .collect();
     if purpose == Purpose::Shell {
-        for range in quoted_expressions(template.text, &segments) {
-            let fault = fault(template, range, "this value stands inside quotes")
-                .label("it is quoted already, and these quotes would take that off")
-                .hint("take it out of the quotes, or write `| safe` where it holds shell code on purpose");
-            faults.push(fault);
+        for (range, place) in places_of_expressions(template.text, &segments) {
+            if let ValuePlace::Misread(why) = place {
+                faults.push(wrong_fault(template, range, Wrong::Misread(why)));
+            }
         }
     }
     faults
@@ -306,6 +360,9 @@ fn judge_late(template: Located<'_>, reference: &Reference, secret: bool, purpos
             "`{name}` is only known during the run, and nothing can be decided by it before"
         ));
     }
+    if !secret && purpose == Purpose::Shell && reference.filter.as_deref() == Some("safe") {
+        return Some(wrong_fault(template, place_of(reference), Wrong::Bare));
+    }
     let changed = reference
         .filter
         .as_deref()
@@ -314,81 +371,5 @@ fn judge_late(template: Located<'_>, reference: &Reference, secret: bool, purpos
         fault(format!(
             "`{name}` is only known during the run, and cannot go through `{filter}`"
         ))
-    })
-}
-
-/// Writes `value` quoted for a shell; called for every value in a shell text.
-fn write_quoted(value: &str, output: &mut dyn Write) -> std::io::Result<()> {
-    output.write_all(quoted(value).as_bytes())
-}
-
-/// Quotes `value` for a shell. Marks become marks of values that are quoted when they are filled in, which works
-/// because a shell joins quoted pieces that touch.
-fn quoted(value: &str) -> String {
-    if !value.contains(OPEN) {
-        return shell_quoted(value);
-    }
-    let mut result = String::new();
-    for (is_mark, piece) in pieces(value) {
-        if is_mark {
-            result.extend([OPEN, 'q']);
-            result.push_str(piece);
-            result.push(CLOSE);
-        } else if !piece.is_empty() {
-            result.push_str(&shell_quoted(piece));
-        }
-    }
-    result
-}
-
-/// Splits `text` into plain pieces and what stands inside marks.
-fn pieces(text: &str) -> Vec<(bool, &str)> {
-    let mut found = Vec::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(OPEN) {
-        found.push((false, before));
-        let (mark, after) = after.split_once(CLOSE).unwrap_or((after, ""));
-        found.push((true, mark));
-        rest = after;
-    }
-    found.push((false, rest));
-    found
-}
-
-/// Makes a text of `rendered`; `None` where a mark is damaged.
-fn parts_of(rendered: &str, scope: &Scope) -> Option<Text> {
-    if !rendered.contains([OPEN, CLOSE]) {
-        return Some(Text::literal(rendered));
-    }
-    let mut parts = Vec::new();
-    for (is_mark, piece) in pieces(rendered) {
-        if is_mark {
-            parts.push(Part::Hole(hole_of(piece, scope)?));
-        } else if piece.contains(CLOSE) {
-            return None;
-        } else if !piece.is_empty() {
-            parts.push(Part::Literal(piece.to_owned()));
-        }
-    }
-    Some(Text::new(parts))
-}
-
-fn hole_of(mark: &str, scope: &Scope) -> Option<Hole> {
-    let (quoted, mark) = match mark.strip_prefix('q') {
-        Some(mark) => (true, mark),
-        None => (false, mark),
-    };
-    let (name, secret) = match (mark.strip_prefix('c'), mark.strip_prefix('s')) {
-        (Some(name), _) => (
-            name,
-            matches!(scope.captures.get(name)?, Capturing::Done { secret: true }),
-        ),
-        (_, Some(name)) => scope.secrets.get(name).map(|_| (name, true))?,
-        _ => return None,
-    };
-    Some(Hole {
-        name: name.to_owned(),
-        secret,
-        quoted,
     })
 }

@@ -4,7 +4,10 @@ use super::login::Login;
 use super::output::StepOutput;
 use super::provide::Wanted;
 use super::shared::Shared;
-use crate::domain::{Action, Command, CommandText, Ending, MissingValue, PlannedStep, Text, Undo, Values, login_words};
+use crate::domain::{
+    Action, Command, CommandText, Ending, MissingValue, PlannedStep, Text, Undo, UnusableValue, Values, clone_words,
+    fill_words, login_words,
+};
 use crate::node::{ExecId, ExecRequest, NodeError, Removal, Transport};
 use secrecy::SecretString;
 use std::time::Duration;
@@ -15,8 +18,14 @@ const GRACE: Duration = Duration::from_secs(60);
 
 impl From<MissingValue> for Ending {
     fn from(missing: MissingValue) -> Self {
+        UnusableValue::from(missing).into()
+    }
+}
+
+impl From<UnusableValue> for Ending {
+    fn from(unusable: UnusableValue) -> Self {
         Self::CouldNotStart {
-            reason: missing.to_string(),
+            reason: unusable.to_string(),
             hint: None,
         }
     }
@@ -94,10 +103,7 @@ impl Scene<'_> {
         stdin: Option<&Text>,
         output: &mut StepOutput,
     ) -> Result<Ending, Ending> {
-        let command = match command {
-            CommandText::Argv(words) => Command::Argv(self.fill_all(words)?),
-            CommandText::Shell(text) => Command::Shell(text.fill(&self.values)?),
-        };
+        let command = command.fill(&self.values)?;
         let directory = directory.map(|directory| directory.fill(&self.values)).transpose()?;
         let stdin = stdin
             .map(|stdin| stdin.fill(&self.values))
@@ -116,8 +122,8 @@ impl Scene<'_> {
         self.exec(&request, output).await
     }
 
-    pub(super) fn fill_all(&self, words: &[Text]) -> Result<Vec<String>, MissingValue> {
-        words.iter().map(|word| word.fill(&self.values)).collect()
+    pub(super) fn fill_all(&self, words: &[Text]) -> Result<Vec<String>, UnusableValue> {
+        fill_words(words, &self.values)
     }
 
     pub(super) fn environment(&self) -> Result<Vec<(String, SecretString)>, MissingValue> {
@@ -189,8 +195,7 @@ impl Scene<'_> {
             let removing = self.transport.remove(self.step.as_root, &path, Removal::Tree);
             self.have_done(removing).await?;
         }
-        let words = ["git", "clone", "--"].map(Text::literal).into_iter();
-        let words = words.chain([repository.clone(), Text::literal(path)]).collect();
+        let words = clone_words(repository, &Text::literal(path));
         self.run(&CommandText::Argv(words), None, None, output).await
     }
 

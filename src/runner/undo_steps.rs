@@ -5,8 +5,8 @@ use super::baseline::look_at_file;
 use super::shared::Shared;
 use super::undo_files::{FileWork, directory_work, parents_work};
 use crate::domain::{
-    Action, Ending, FileBefore, MissingValue, NodeName, Outcome, PlannedStep, ProbeError, Text, Undo, UndoText, Values,
-    Work,
+    Action, Ending, FileBefore, MissingValue, NodeName, Outcome, PlannedStep, ProbeError, Text, Undo, UndoText,
+    UnusableValue, Values, Work, fill_words,
 };
 use crate::node::{LookAt, NodeError, NodeErrorKind, Transport};
 use sha2::{Digest, Sha256};
@@ -57,6 +57,12 @@ impl From<ProbeError> for Refusal {
 
 impl From<MissingValue> for Refusal {
     fn from(error: MissingValue) -> Self {
+        UnusableValue::from(error).into()
+    }
+}
+
+impl From<UnusableValue> for Refusal {
+    fn from(error: UnusableValue) -> Self {
         Self::new(error.to_string(), None)
     }
 }
@@ -125,7 +131,7 @@ pub(super) fn plan_undo_elsewhere(
 }
 
 /// Returns what `undo` of `step` comes to; `printed` takes back what the step's command prints that it made.
-fn declared(step: &PlannedStep, undo: &UndoText, values: &Values, printed: Undo) -> Result<Vec<Undo>, MissingValue> {
+fn declared(step: &PlannedStep, undo: &UndoText, values: &Values, printed: Undo) -> Result<Vec<Undo>, UnusableValue> {
     let fill = |text: &Text| text.fill(values);
     Ok(match undo {
         UndoText::Project(project) => vec![Undo::RemoveProject {
@@ -142,7 +148,7 @@ fn declared(step: &PlannedStep, undo: &UndoText, values: &Values, printed: Undo)
             images
         }
         UndoText::Run { command, as_root } => vec![Undo::Run {
-            command: command.iter().map(fill).collect::<Result<_, _>>()?,
+            command: fill_words(command, values)?,
             as_root: *as_root,
         }],
         UndoText::Directory(_) | UndoText::File(_) => Vec::new(),

@@ -9,6 +9,7 @@ mod bad_selections;
 mod bench;
 mod building;
 mod engine;
+mod files;
 mod help;
 mod hints;
 mod htpasswd;

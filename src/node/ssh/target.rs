@@ -2,7 +2,9 @@
 
 use crate::domain::{HostKeyPolicy, Jump, Node, NodeName};
 use crate::node::{NodeError, NodeErrorKind};
+use rustix::fs::OFlags;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -59,7 +61,10 @@ impl Target {
     /// Fails where the key file cannot be read, before ssh silently goes on without it.
     fn check_identity(&self) -> Result<(), NodeError> {
         let Some(path) = &self.identity_file else { return Ok(()) };
-        let readable = std::fs::File::open(path).and_then(|mut file| file.read(&mut [0]));
+        // A pipe in its place must not let us wait.
+        let mut options = std::fs::File::options();
+        options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let readable = options.open(path).and_then(|mut file| file.read(&mut [0]));
         readable.map(|_| ()).map_err(|error| {
             let message = format!("{}: the key {} cannot be read: {error}", self.name, path.display());
             let hint = "check `identity_file` in the inventory".to_owned();

@@ -16,7 +16,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 mod machines;
+mod options;
 mod order;
+mod shell;
 mod steps;
 
 fn facts(flavour: ComposeFlavour) -> Facts {
