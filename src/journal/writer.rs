@@ -38,7 +38,7 @@ impl JournalWriter {
         Ok(Self {
             file,
             run,
-            next_index: events.last().map_or(0, |event| event.index + 1),
+            next_index: events.last().map_or(0, |event| event.index.saturating_add(1)),
             _lock: lock,
         })
     }
@@ -62,7 +62,7 @@ impl EventWriter for JournalWriter {
             // Writing goes on working on a file that was removed, but nobody could ever read it.
             return Err(io::Error::new(io::ErrorKind::NotFound, "the journal was removed while it was in use").into());
         }
-        self.next_index += 1;
+        self.next_index = self.next_index.saturating_add(1);
         Ok(event)
     }
 }
@@ -84,7 +84,7 @@ impl MemoryJournal {
 impl EventWriter for MemoryJournal {
     fn append(&mut self, kind: EventKind) -> Result<Event, JournalError> {
         let index = self.next_index;
-        self.next_index += 1;
+        self.next_index = self.next_index.saturating_add(1);
         Ok(Event {
             index,
             at: Timestamp::now(),

@@ -9,6 +9,8 @@ mod context;
 mod duration;
 mod faults;
 mod fields;
+#[cfg(test)]
+mod fuzz_tests;
 mod go_template;
 mod graph;
 mod inventory_file;

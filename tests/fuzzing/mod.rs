@@ -10,7 +10,7 @@
 mod dice;
 mod mutation;
 
-pub(crate) use dice::Dice;
+use dice::Dice;
 use mutation::Mutator;
 use peak_alloc::PeakAlloc;
 use std::any::Any;
@@ -41,6 +41,8 @@ const SHRINKING: usize = 2_000;
 pub(crate) struct Target {
     name: &'static str,
     mutator: Mutator,
+    /// Puts lengths right in most inputs; otherwise hardly any length would be that of what follows.
+    pub(crate) mend: Option<fn(&mut [u8])>,
     time: Duration,
     share: u64,
 }
@@ -51,6 +53,7 @@ impl Target {
         Self {
             name,
             mutator: Mutator::default(),
+            mend: None,
             time: TIME,
             share: 1,
         }
@@ -72,12 +75,6 @@ impl Target {
         self
     }
 
-    /// Has `mend` put lengths right in most inputs; otherwise hardly any length would be that of what follows.
-    pub(crate) fn mended(mut self, mend: fn(&mut [u8])) -> Self {
-        self.mutator.mend = Some(mend);
-        self
-    }
-
     /// Sets how long one input may take.
     pub(crate) fn within(mut self, time: Duration) -> Self {
         self.time = time;
@@ -88,6 +85,17 @@ impl Target {
     pub(crate) fn one_of(mut self, share: u64) -> Self {
         self.share = share;
         self
+    }
+
+    fn input(&self, seed: u64, case: u64) -> Vec<u8> {
+        let mut dice = Dice::new(seed, case);
+        let mut input = self.mutator.input(&mut dice, LARGEST);
+        if let Some(mend) = self.mend
+            && !dice.once_in(4)
+        {
+            mend(&mut input);
+        }
+        input
     }
 
     /// Feeds `read` with inputs. It says whether it took the input, and panics where it took it wrongly.
@@ -106,7 +114,7 @@ impl Target {
         let (mut taken, mut slowest) = (0_u64, Duration::ZERO);
         for case in first..last {
             progress.note(case);
-            let input = self.mutator.input(&mut Dice::new(seed, case), LARGEST);
+            let input = self.input(seed, case);
             match run.feed(&input) {
                 Ok((took, is_taken)) => {
                     taken += u64::from(is_taken);

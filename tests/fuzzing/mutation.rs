@@ -115,7 +115,6 @@ const NESTS: &[(&[u8], &[u8])] = &[
 pub(super) struct Mutator {
     pub(super) seeds: Vec<Vec<u8>>,
     pub(super) words: Vec<Vec<u8>>,
-    pub(super) mend: Option<fn(&mut [u8])>,
 }
 
 impl Mutator {
@@ -130,11 +129,6 @@ impl Mutator {
         };
         if dice.once_in(500) {
             grow(dice, &mut input, most);
-        }
-        if let Some(mend) = self.mend
-            && !dice.once_in(4)
-        {
-            mend(&mut input);
         }
         input.truncate(most);
         input

@@ -7,6 +7,8 @@ mod boot;
 mod dial;
 mod failure;
 mod follow;
+#[cfg(test)]
+mod fuzz_tests;
 mod host_key;
 mod launch;
 mod link;

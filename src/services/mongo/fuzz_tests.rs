@@ -40,6 +40,13 @@ fn put_length_right(bytes: &mut [u8]) {
     }
 }
 
+fn with_lengths(name: &'static str) -> Target {
+    Target {
+        mend: Some(put_length_right),
+        ..Target::new(name)
+    }
+}
+
 /// Messages as drivers send them.
 fn messages() -> Vec<Vec<u8>> {
     let filter = doc! { "a": { "$in": [1, "x", null] }, "b.c": { "$gte": 2.5, "$lt": 10_i64 }, "$or": [{ "t": { "$regex": "^h", "$options": "i" } }, { "n": { "$exists": true } }] };
@@ -113,10 +120,9 @@ fn writes(request: &Request) -> bool {
 #[test]
 fn fuzz_mongo_messages() {
     let (_directory, stand_in) = stand_in();
-    Target::new("mongo-messages")
+    with_lengths("mongo-messages")
         .seeds(messages())
         .words(["$regex", "$in", "$not", "$and", "$sum", "$db", "posts", "$expr"])
-        .mended(put_length_right)
         .run(|bytes| {
             let Some((header, body)) = bytes.split_first_chunk::<HEADER>() else {
                 return false;
@@ -143,14 +149,13 @@ fn fuzz_mongo_writes() {
     let delete = doc! { "delete": "posts", "deletes": [{ "q": { "_id": 1 }, "limit": 1 }, { "q": {}, "limit": 0 }], "$db": "chat" };
     let old = [b"\0\0\0\0chat.posts\0", &doc! { "a": 1 }.to_vec().unwrap()[..]].concat();
     let (_directory, stand_in) = stand_in();
-    Target::new("mongo-writes")
+    with_lengths("mongo-writes")
         .seeds([
             command(&insert),
             command(&delete),
             message(2002, &old),
             command(&doc! { "drop": "posts", "$db": "chat" }),
         ])
-        .mended(put_length_right)
         .one_of(10)
         .within(std::time::Duration::from_millis(500))
         .run(|bytes| {

@@ -77,7 +77,7 @@ fn fuzz_manager_requests() {
                 let read = client.read_buf(&mut answer);
                 let _ = tokio::time::timeout(Duration::from_millis(50), read).await;
                 serving.abort();
-            if let Err(error) = serving.await {
+                if let Err(error) = serving.await {
                     assert!(!error.is_panic(), "{error}");
                 }
                 answer.starts_with(b"HTTP/1.1 2")
