@@ -1,7 +1,7 @@
 //! Journals and records as a crash, a full disk or somebody's editor could leave them.
 
-use super::writer::read_events;
-use super::{EventWriter, Instance, InstanceLock, InstanceRecord, JOURNAL_VERSION, JournalWriter};
+use super::writer::{parse_events, read_events};
+use super::{EventWriter, InstanceLock, InstanceRecord, JOURNAL_VERSION, JournalWriter};
 use crate::domain::{Baseline, Counts, EventKind, InstanceId, NodeName, RunId, State, StepId, StepKey, Undo, Verb};
 use crate::fuzzing::Target;
 use std::collections::BTreeMap;
@@ -63,8 +63,7 @@ fn fuzz_journals() {
     let path = directory.path().join("journal.jsonl");
     let seed = journal(directory.path());
     Target::new("journals").seeds([seed]).run(|bytes| {
-        std::fs::write(&path, bytes).unwrap();
-        let Ok((events, sound)) = read_events(&path) else {
+        let Ok((events, sound)) = parse_events(bytes, &path) else {
             return false;
         };
         assert!(
@@ -82,7 +81,6 @@ fn fuzz_journals() {
 
 #[test]
 fn fuzz_instance_records() {
-    let directory = tempfile::tempdir().unwrap();
     let record = InstanceRecord {
         format: JOURNAL_VERSION,
         id: InstanceId::new("lab2-ab12").unwrap(),
@@ -94,12 +92,10 @@ fn fuzz_instance_records() {
     };
     let seed = serde_json::to_vec_pretty(&record).unwrap();
     Target::new("instance-records").seeds([seed]).run(|bytes| {
-        std::fs::write(directory.path().join("instance.json"), bytes).unwrap();
-        let Ok(instance) = Instance::open(directory.path().to_owned()) else {
+        let Ok(read) = InstanceRecord::parse(bytes, "instance.json".into()) else {
             return false;
         };
-        instance.closed_directory();
-        assert!(instance.record().format <= JOURNAL_VERSION);
+        assert!(read.format <= JOURNAL_VERSION);
         true
     });
 }

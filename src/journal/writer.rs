@@ -101,6 +101,11 @@ pub(super) fn read_events(path: &Path) -> Result<(Vec<Event>, u64), JournalError
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
         Err(error) => return Err(error.into()),
     };
+    parse_events(&bytes, path)
+}
+
+/// Reads the events in `bytes` of the journal at `path`, and how many of them are sound.
+pub(super) fn parse_events(bytes: &[u8], path: &Path) -> Result<(Vec<Event>, u64), JournalError> {
     let mut events = Vec::new();
     let mut sound = 0;
     for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {

@@ -10,6 +10,8 @@ fn fuzz_host_keys() {
     let known = "# c\ngithub.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\n";
     let file = tempfile::NamedTempFile::new().unwrap();
     Target::new("host-keys")
+        // Each is written to a file.
+        .one_of(10)
         .seeds([said, known])
         .words(["Offending ", " key in ", "SHA256:", "AAAA"])
         .run(|bytes| {

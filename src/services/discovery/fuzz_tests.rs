@@ -66,18 +66,22 @@ fn fuzz_discovery_store() {
         "{}",
     ];
     let directory = tempfile::tempdir().unwrap();
-    Target::new("discovery-store").seeds(seeds).run(|bytes| {
-        std::fs::write(directory.path().join("clusters.json"), bytes).unwrap();
-        let Ok(mut store) = Store::open(directory.path()) else {
-            return false;
-        };
-        for now in [0, 1_700_000_000, u64::MAX] {
-            let _ = store.create("x".to_owned(), now);
-            let _ = store.register("x", "a:1", Some(u64::MAX), now);
-            let _ = store.list("t", now);
-        }
-        true
-    });
+    Target::new("discovery-store")
+        // Each is written to a file.
+        .one_of(10)
+        .seeds(seeds)
+        .run(|bytes| {
+            std::fs::write(directory.path().join("clusters.json"), bytes).unwrap();
+            let Ok(mut store) = Store::open(directory.path()) else {
+                return false;
+            };
+            for now in [0, 1_700_000_000, u64::MAX] {
+                let _ = store.create("x".to_owned(), now);
+                let _ = store.register("x", "a:1", Some(u64::MAX), now);
+                let _ = store.list("t", now);
+            }
+            true
+        });
 }
 
 #[test]
