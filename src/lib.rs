@@ -28,3 +28,7 @@ pub mod playground;
 pub mod probe;
 pub mod report;
 pub mod runner;
+
+#[cfg(test)]
+#[path = "../tests/fuzzing/mod.rs"]
+mod fuzzing;

@@ -250,6 +250,7 @@ fn write_down(
 mod tests {
     use super::*;
     use crate::domain::RunId;
+    use crate::fuzzing::Target;
     use crate::journal::MemoryJournal;
 
     fn file(written_ns: i64, name: &str, content: &str) -> KeptFile {
@@ -326,5 +327,40 @@ mod tests {
             assert!(parse(vec![damaged.clone()]).is_err(), "{damaged:?} was read");
         }
         assert_eq!(parse(Vec::new()), Ok(Kept::default()));
+    }
+
+    #[test]
+    fn fuzz_notes_of_nodes() {
+        let seeds = [
+            serde_json::to_string(&nothing_of(&node())).unwrap(),
+            undo("/srv/x"),
+            r#"[{"undo":"restore_file","path":"/etc/x","before":{"before":"kept","backup":"b","sha256":"0","mode":420,"owner":"root","group":"root"},"after_sha256":null},{"undo":"run","command":["a"],"as_root":true},{"undo":"remove_printed","exec":"x","at":"node-1"}]"#.to_owned(),
+        ];
+        Target::new("notes-of-nodes")
+            .seeds(seeds)
+            .words(["\"undo\":", "remove_project", "../", "\"before\""])
+            .run(|bytes| {
+                let (name, content) = bytes.split_at(bytes.len().min(20));
+                let named = format!("undo/20261122-215857-ab12-{}.json", String::from_utf8_lossy(name));
+                let mut taken = false;
+                for (name, content) in [
+                    ("baseline.json", bytes),
+                    ("undo/20261122-215857-ab12-one@node-1.json", bytes),
+                    (named.as_str(), content),
+                ] {
+                    let file = KeptFile {
+                        written_ns: 1,
+                        name: name.to_owned(),
+                        content: content.to_vec(),
+                    };
+                    if let Ok(kept) = parse(vec![file]) {
+                        taken = true;
+                        let mut journal = MemoryJournal::new(RunId::new("run").unwrap());
+                        let kept = BTreeMap::from([(node(), kept)]);
+                        let _ = write_down(&mut journal, &mut Recovered::default(), kept);
+                    }
+                }
+                taken
+            });
     }
 }

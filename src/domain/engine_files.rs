@@ -167,6 +167,10 @@ pub fn edit_defaults(content: &[u8], options: &EngineOptionSet) -> Result<Edited
             let text = std::str::from_utf8(without_end(old[*index])).map_err(|_| strange())?;
             let found = take_apart(text).ok_or_else(strange)?;
             let words = split(found.value);
+            // What is added would become its value.
+            if words.last().is_some_and(|word| wants_a_value(word)) {
+                return Err(strange());
+            }
             let quote = found.quote.unwrap_or('"');
             let merged = options.merged_into(&words).join(" ");
             let line = format!("{}{quote}{merged}{quote}{}", found.head, found.tail);
@@ -178,6 +182,11 @@ pub fn edit_defaults(content: &[u8], options: &EngineOptionSet) -> Result<Edited
         }
         several => Err(EngineFileError::SeveralLines { lines: several.len() }),
     }
+}
+
+/// Says whether `word` is an option of those that are added, written so that its value is the next word.
+fn wants_a_value(word: &str) -> bool {
+    matches!(word, "-H" | "--host" | "--label")
 }
 
 /// Returns `lines` with another text at `index`, whose line end stays.
@@ -316,6 +325,8 @@ mod tests {
     #[case("DOCKER_OPTS=\"a\" b\n", "cannot be added to")]
     #[case("DOCKER_OPTS=$(cat x)\n", "cannot be added to")]
     #[case("DOCKER_OPTS=a; reboot\n", "cannot be added to")]
+    #[case("DOCKER_OPTS=--label\n", "cannot be added to")]
+    #[case("DOCKER_OPTS=\"--dns 8.8.8.8 -H\"\n", "cannot be added to")]
     fn a_file_that_is_not_understood_is_refused(#[case] before: &str, #[case] words: &str) {
         let error = edit_defaults(before.as_bytes(), &options()).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");

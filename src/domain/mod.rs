@@ -13,6 +13,8 @@ mod event;
 mod exec;
 mod facts;
 mod finding;
+#[cfg(test)]
+mod fuzz_tests;
 mod hosts;
 mod inventory;
 mod jump;

@@ -64,7 +64,7 @@ impl State {
         if event.index < self.next_index {
             return;
         }
-        self.next_index = event.index + 1;
+        self.next_index = event.index.saturating_add(1);
         match &event.kind {
             EventKind::RunStarted { plan, .. } => {
                 let unfinished = self.steps.iter().filter(|(_, outcome)| outcome.is_none());

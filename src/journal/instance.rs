@@ -71,6 +71,27 @@ pub struct InstanceRecord {
 }
 
 impl InstanceRecord {
+    /// Reads the record `text`, which stands at `path`.
+    pub(super) fn parse(text: &[u8], path: PathBuf) -> Result<Self, JournalError> {
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let damaged = |source| JournalError::Damaged {
+            path: path.clone(),
+            line: 1,
+            source,
+        };
+        let version: Version = serde_json::from_slice(text).map_err(damaged)?;
+        if version.format > JOURNAL_VERSION {
+            return Err(JournalError::Newer {
+                path,
+                found: version.format,
+            });
+        }
+        serde_json::from_slice(text).map_err(damaged)
+    }
+
     /// Says whether it is of the lab in `file`, or of the built-in one called `name` where there is no file.
     pub fn is_of_lab(&self, name: &str, file: Option<&Path>) -> bool {
         match (&self.lab_file, file) {
@@ -114,25 +135,9 @@ impl Instance {
 
     /// Opens the instance in `directory`.
     pub fn open(directory: PathBuf) -> Result<Self, JournalError> {
-        #[derive(Deserialize)]
-        struct Version {
-            format: u32,
-        }
         let path = directory.join("instance.json");
         let text = fs_err::read(&path)?;
-        let damaged = |source| JournalError::Damaged {
-            path: path.clone(),
-            line: 1,
-            source,
-        };
-        let version: Version = serde_json::from_slice(&text).map_err(damaged)?;
-        if version.format > JOURNAL_VERSION {
-            return Err(JournalError::Newer {
-                path,
-                found: version.format,
-            });
-        }
-        let record = serde_json::from_slice(&text).map_err(damaged)?;
+        let record = InstanceRecord::parse(&text, path)?;
         Ok(Self { directory, record })
     }
 

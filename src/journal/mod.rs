@@ -4,6 +4,8 @@
 //! exist for every version ever written; a newer one is refused by name. A torn last line, left by a crash in the middle
 //! of a write, is dropped and cut off: what it would have told had not happened yet.
 
+#[cfg(test)]
+mod fuzz_tests;
 mod instance;
 mod lock;
 mod output;

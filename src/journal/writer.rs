@@ -38,7 +38,7 @@ impl JournalWriter {
         Ok(Self {
             file,
             run,
-            next_index: events.last().map_or(0, |event| event.index + 1),
+            next_index: events.last().map_or(0, |event| event.index.saturating_add(1)),
             _lock: lock,
         })
     }
@@ -62,7 +62,7 @@ impl EventWriter for JournalWriter {
             // Writing goes on working on a file that was removed, but nobody could ever read it.
             return Err(io::Error::new(io::ErrorKind::NotFound, "the journal was removed while it was in use").into());
         }
-        self.next_index += 1;
+        self.next_index = self.next_index.saturating_add(1);
         Ok(event)
     }
 }
@@ -84,7 +84,7 @@ impl MemoryJournal {
 impl EventWriter for MemoryJournal {
     fn append(&mut self, kind: EventKind) -> Result<Event, JournalError> {
         let index = self.next_index;
-        self.next_index += 1;
+        self.next_index = self.next_index.saturating_add(1);
         Ok(Event {
             index,
             at: Timestamp::now(),
@@ -101,6 +101,11 @@ pub(super) fn read_events(path: &Path) -> Result<(Vec<Event>, u64), JournalError
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
         Err(error) => return Err(error.into()),
     };
+    parse_events(&bytes, path)
+}
+
+/// Reads the events in `bytes` of the journal at `path`, and how many of them are sound.
+pub(super) fn parse_events(bytes: &[u8], path: &Path) -> Result<(Vec<Event>, u64), JournalError> {
     let mut events = Vec::new();
     let mut sound = 0;
     for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {

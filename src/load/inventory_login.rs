@@ -57,7 +57,7 @@ pub(super) fn read_login(fields: &mut Fields<'_>, folder: &Path, faults: &mut Fa
         identity_file: read_identity(fields, folder, faults),
         proxy_jump: read_jumps(fields, faults),
         host_key: read_host_key(fields, faults),
-        known_hosts: read_path(fields, "known_hosts", folder, faults).map(Spanned::into_inner),
+        known_hosts: read_known_hosts(fields, folder, faults),
         sudo: fields.flag("sudo", faults).map(Spanned::into_inner),
         connect_timeout: connect_timeout.map(Spanned::into_inner),
     }
@@ -164,14 +164,14 @@ fn read_identity(fields: &mut Fields<'_>, folder: &Path, faults: &mut Faults) ->
 }
 
 fn read_known_hosts(fields: &mut Fields<'_>, folder: &Path, faults: &mut Faults) -> Option<PathBuf> {
-    let text = fields.text("known_hosts", faults)?;
-    let path = expand(text.get_ref(), folder);
+    let path = read_path(fields, "known_hosts", folder, faults)?;
+    let is_no_file = path.get_ref().metadata().is_ok_and(|about| !about.is_file());
     // It need not be there yet, and who wants nothing to be remembered says so in the way that ssh knows.
-    if path != Path::new("/dev/null") && path.metadata().is_ok_and(|about| !about.is_file()) {
-        let fault = faults.fault(text.span(), "this is not a file");
-        faults.push(fault.label(path.display().to_string()));
+    if is_no_file && path.get_ref() != Path::new("/dev/null") {
+        let shown = path.get_ref().display().to_string();
+        faults.push(faults.fault(path.span(), "this is not a file").label(shown));
     }
-    Some(path)
+    Some(path.into_inner())
 }
 
 /// Says why ssh would not use the private key at `path`.

@@ -10,6 +10,8 @@ mod duration;
 mod faults;
 mod fields;
 mod files;
+#[cfg(test)]
+mod fuzz_tests;
 mod go_template;
 mod graph;
 mod inventory_file;

@@ -31,7 +31,7 @@ async fn resolved(transport: &dyn Transport, name: &str) -> Result<Vec<String>, 
 }
 
 /// Reads the addresses that `ip -o -4 addr show` lists, but for loopback and bridges of the engine's.
-fn own_addresses(listed: &str) -> Vec<String> {
+pub(super) fn own_addresses(listed: &str) -> Vec<String> {
     let address = |line: &str| {
         let mut words = line.split_whitespace();
         let interface = words.nth(1)?;

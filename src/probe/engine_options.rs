@@ -21,11 +21,11 @@ const SYSTEMD: Duration = Duration::from_secs(10);
 const UNIT: usize = 256 << 10;
 
 /// What starts the engine on a node.
-struct Starter {
-    init: InitSystem,
+pub(super) struct Starter {
+    pub(super) init: InitSystem,
     /// The unit with its drop-ins, where systemd runs.
-    unit: Option<String>,
-    script_reads_defaults: bool,
+    pub(super) unit: Option<String>,
+    pub(super) script_reads_defaults: bool,
 }
 
 /// Returns what starts services on the node, and where its engine reads its options.
@@ -163,7 +163,7 @@ fn words(found: Vec<Process>) -> Vec<String> {
     first.map(|process| process.words).unwrap_or_default()
 }
 
-fn source(starter: &Starter) -> OptionsSource {
+pub(super) fn source(starter: &Starter) -> OptionsSource {
     let unit = starter.unit.as_deref().map(joined).unwrap_or_default();
     let values = |name: &str| -> Vec<String> {
         let lines = unit.lines().filter_map(|line| {
@@ -194,7 +194,7 @@ fn source(starter: &Starter) -> OptionsSource {
 }
 
 /// Returns `unit` with lines joined that go on in the next.
-fn joined(unit: &str) -> String {
+pub(super) fn joined(unit: &str) -> String {
     let mut text = String::new();
     let mut goes_on = false;
     for line in unit.lines() {
@@ -209,7 +209,7 @@ fn joined(unit: &str) -> String {
 }
 
 /// Returns the lines that set DOCKER_OPTS, comments left out.
-fn docker_opts(text: &[u8]) -> Vec<String> {
+pub(super) fn docker_opts(text: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(text);
     let sets = |line: &&str| {
         let line = line.trim_start();
@@ -222,7 +222,7 @@ fn docker_opts(text: &[u8]) -> Vec<String> {
     text.lines().filter(sets).map(str::to_owned).collect()
 }
 
-fn keys(text: &[u8]) -> Vec<String> {
+pub(super) fn keys(text: &[u8]) -> Vec<String> {
     let document: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_slice(text).ok();
     document
         .map(|document| document.keys().cloned().collect())

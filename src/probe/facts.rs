@@ -123,7 +123,7 @@ async fn os(transport: &dyn Transport) -> Result<OsFacts, ProbeError> {
 }
 
 /// Returns a value of os-release, which is quoted as a shell does it.
-fn release_value(release: &str, name: &str) -> Option<String> {
+pub(super) fn release_value(release: &str, name: &str) -> Option<String> {
     let value = release.lines().rev().find_map(|line| {
         let (key, value) = line.trim().split_once('=')?;
         (key == name).then_some(value)
@@ -289,7 +289,7 @@ fn compose_program(version: &str) -> ComposeFacts {
 }
 
 /// Returns the version that the script which starts Compose 1 names.
-fn script_version(script: &str) -> Option<String> {
+pub(super) fn script_version(script: &str) -> Option<String> {
     let version = script.lines().find_map(|line| {
         let rest = line.strip_prefix("__requires__ = 'docker-compose==")?;
         rest.split_once('\'').map(|(version, _)| version)

@@ -11,6 +11,8 @@ mod engine;
 mod engine_options;
 mod facts;
 mod file;
+#[cfg(test)]
+mod fuzz_tests;
 mod http;
 mod observe;
 mod said;

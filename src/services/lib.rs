@@ -12,6 +12,7 @@ mod go_duration;
 mod go_size;
 mod htpasswd;
 mod interlock;
+mod json_pieces;
 pub mod mongo;
 mod random;
 mod run;
@@ -20,3 +21,7 @@ pub mod swarm;
 mod whole_file;
 
 pub use run::{NAMES, ServiceError, run};
+
+#[cfg(test)]
+#[path = "../../tests/fuzzing/mod.rs"]
+mod fuzzing;

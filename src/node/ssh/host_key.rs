@@ -73,7 +73,7 @@ fn known_name(said: &str) -> Option<String> {
 }
 
 /// Finds the fingerprint of the key that the machine showed.
-fn presented_fingerprint(said: &str) -> Option<String> {
+pub(super) fn presented_fingerprint(said: &str) -> Option<String> {
     let words = said.split_whitespace();
     let found = words
         .map(|word| word.trim_end_matches('.'))
@@ -82,14 +82,14 @@ fn presented_fingerprint(said: &str) -> Option<String> {
 }
 
 /// Finds the file and line of the key that ssh expected.
-fn offending_line(said: &str) -> Option<(String, usize)> {
+pub(super) fn offending_line(said: &str) -> Option<(String, usize)> {
     let line = said.lines().find(|line| line.trim_start().starts_with("Offending "))?;
     let (file, number) = line.split_once(" key in ")?.1.trim().rsplit_once(':')?;
     Some((file.to_owned(), number.parse().ok()?))
 }
 
 /// Returns the fingerprint of the key in line `number` of the known_hosts `file`.
-fn known_fingerprint(file: &Path, number: usize) -> Option<String> {
+pub(super) fn known_fingerprint(file: &Path, number: usize) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;
     let line = text.lines().nth(number.checked_sub(1)?)?;
     let key = line.split_whitespace().find(|word| word.starts_with("AAAA"))?;

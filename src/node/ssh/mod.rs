@@ -8,6 +8,8 @@ mod boot;
 mod dial;
 mod failure;
 mod follow;
+#[cfg(test)]
+mod fuzz_tests;
 mod hop;
 mod host_key;
 mod launch;

@@ -5,6 +5,8 @@
 //! removes; with or without `/v1` in front. Tokens cannot be guessed, and only those it made are known. What it keeps is bounded and
 //! on disk. It may not trust a client: whoever reaches it can do no more than fill what is there for all.
 
+#[cfg(test)]
+mod fuzz_tests;
 mod options;
 mod server;
 mod store;

@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{interval, timeout};
@@ -106,6 +107,15 @@ async fn accept(listener: &TcpListener, tls: &TlsAcceptor, store: &Arc<Mutex<Sto
 
 async fn serve(stream: TcpStream, peer: IpAddr, tls: TlsAcceptor, store: Arc<Mutex<Store>>) -> io::Result<()> {
     let stream = timeout(HEAD_PATIENCE, tls.accept(stream)).await??;
+    serve_plain(stream, peer, store).await
+}
+
+/// Serves a client behind the encryption.
+pub(super) async fn serve_plain(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: IpAddr,
+    store: Arc<Mutex<Store>>,
+) -> io::Result<()> {
     let service = service_fn(move |request| {
         let store = Arc::clone(&store);
         async move { Ok::<_, Infallible>(answer(request, peer, &store).await) }

@@ -63,7 +63,7 @@ impl Store {
     pub(super) fn create(&mut self, token: String, now: u64) -> Result<(), Refusal> {
         self.clusters.retain(|_, cluster| {
             cluster.entries.retain(|_, expires| *expires > now);
-            !cluster.entries.is_empty() || cluster.used + IDLE > now
+            !cluster.entries.is_empty() || cluster.used.saturating_add(IDLE) > now
         });
         if self.clusters.len() >= MOST_CLUSTERS {
             return Err(Refusal::Full);
@@ -85,7 +85,7 @@ impl Store {
             return Err(Refusal::Full);
         }
         let ttl = ttl.unwrap_or(DEFAULT_TTL).clamp(1, LONGEST_TTL);
-        cluster.entries.insert(address.to_owned(), now + ttl);
+        cluster.entries.insert(address.to_owned(), now.saturating_add(ttl));
         Ok(())
     }
 

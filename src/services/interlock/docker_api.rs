@@ -19,6 +19,8 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::json_pieces::{Garbled, Pieces};
+
 /// How long connecting, or a whole answer but the events', may take.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How long looking at all that runs may take.
@@ -114,7 +116,7 @@ impl DockerApi {
         Ok(Events {
             api: self.clone(),
             body: answer,
-            rest: Vec::new(),
+            rest: Pieces::of_stream(LARGEST),
             _connection: connection,
         })
     }
@@ -213,7 +215,7 @@ impl Drop for Connection {
 pub(super) struct Events {
     api: DockerApi,
     body: Incoming,
-    rest: Vec<u8>,
+    rest: Pieces,
     _connection: Connection,
 }
 
@@ -226,8 +228,7 @@ impl Events {
             };
             let frame = frame.map_err(|source| self.api.broken(source.into()))?;
             let Ok(data) = frame.into_data() else { continue };
-            self.rest.extend_from_slice(&data);
-            let events = complete(&mut self.rest).ok_or_else(|| self.api.garbled("/events"))?;
+            let events = complete(&mut self.rest, &data).ok_or_else(|| self.api.garbled("/events"))?;
             if !events.is_empty() {
                 return Ok(Some(events));
             }
@@ -235,20 +236,15 @@ impl Events {
     }
 }
 
-/// Takes whole values from the front of `bytes`; `None` where these are no JSON, or one too large.
-fn complete(bytes: &mut Vec<u8>) -> Option<Vec<Value>> {
-    let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<Value>();
+/// Reads the events that `bytes` complete; `None` where these are none, or one is too large.
+pub(super) fn complete(rest: &mut Pieces, bytes: &[u8]) -> Option<Vec<Value>> {
     let mut events = Vec::new();
-    for event in stream.by_ref() {
-        match event {
-            Ok(event) => events.push(event),
-            Err(error) if error.is_eof() => break,
-            Err(_) => return None,
-        }
-    }
-    let used = stream.byte_offset();
-    bytes.drain(..used);
-    (bytes.len() <= LARGEST).then_some(events)
+    let read = |piece: &[u8]| {
+        events.push(serde_json::from_slice(piece).map_err(|_| Garbled)?);
+        Ok(())
+    };
+    rest.feed(bytes, read).ok()?;
+    Some(events)
 }
 
 #[cfg(test)]
@@ -258,11 +254,10 @@ mod tests {
 
     #[test]
     fn events_are_taken_when_they_are_whole() {
-        let mut bytes = br#"{"a":1}{"b":"#.to_vec();
-        assert_eq!(complete(&mut bytes), Some(vec![json!({ "a": 1 })]));
-        bytes.extend_from_slice(b"2}\n");
-        assert_eq!(complete(&mut bytes), Some(vec![json!({ "b": 2 })]));
-        assert_eq!(complete(&mut b"<html>".to_vec()), None);
+        let mut rest = Pieces::of_stream(LARGEST);
+        assert_eq!(complete(&mut rest, br#"{"a":1}{"b":"#), Some(vec![json!({ "a": 1 })]));
+        assert_eq!(complete(&mut rest, b"2}\n"), Some(vec![json!({ "b": 2 })]));
+        assert_eq!(complete(&mut rest, b"<html>"), None);
     }
 
     #[test]

@@ -18,6 +18,8 @@ mod watch;
 mod words;
 
 #[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;

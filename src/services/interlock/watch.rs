@@ -123,7 +123,7 @@ fn name(event: &Value) -> &str {
 }
 
 /// Tells whether what is served may be another after `event`. What is not known may matter: a look costs little.
-fn matters(event: &Value) -> bool {
+pub(super) fn matters(event: &Value) -> bool {
     let name = name(event);
     let kind = event["Type"].as_str().unwrap_or_default();
     let harmless = [

@@ -142,7 +142,7 @@ async fn receive(
     }))
 }
 
-fn answer(stand_in: &StandIn, id: i32, request: Request, number: i32) -> Vec<u8> {
+pub(super) fn answer(stand_in: &StandIn, id: i32, request: Request, number: i32) -> Vec<u8> {
     match request {
         Request::Command {
             database,

@@ -14,6 +14,8 @@ mod error;
 mod expression;
 mod fields;
 mod filter;
+#[cfg(test)]
+mod fuzz_tests;
 mod legacy;
 mod log;
 mod namespace;

@@ -10,6 +10,7 @@ mod health;
 mod manager;
 mod replays;
 mod usage;
+mod very_many;
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, Command, Stdio};

@@ -3,6 +3,8 @@
 //! Responsible for the forms in which discovery is named on the command line, and for asking and telling it. It may not
 //! keep anything: whoever watches decides what to do while discovery is silent.
 
+#[cfg(test)]
+mod fuzz_tests;
 mod https;
 mod nodes;
 mod token;
@@ -151,10 +153,19 @@ fn from_file(text: &str) -> Result<Vec<String>, String> {
     for line in text.lines() {
         let line = line.split('#').next().unwrap_or_default().trim();
         if !line.is_empty() {
-            entries.extend(nodes::expand(line)?);
+            add(&mut entries, line)?;
         }
     }
     Ok(entries)
+}
+
+/// Adds the addresses that `pattern` stands for; many patterns must not stand for more than one may.
+fn add(entries: &mut Vec<String>, pattern: &str) -> Result<(), String> {
+    entries.extend(nodes::expand(pattern)?);
+    if entries.len() > nodes::MOST {
+        return Err(format!("there are more than {} nodes", nodes::MOST));
+    }
+    Ok(())
 }
 
 impl FromStr for Discovery {
@@ -171,7 +182,7 @@ impl FromStr for Discovery {
             "nodes" => {
                 let mut all = Vec::new();
                 for pattern in rest.split(',').map(str::trim).filter(|pattern| !pattern.is_empty()) {
-                    all.extend(nodes::expand(pattern)?);
+                    add(&mut all, pattern)?;
                 }
                 if all.is_empty() {
                     return Err("no node is named".to_owned());
@@ -216,6 +227,13 @@ mod tests {
             panic!("{text} is a list")
         };
         assert_eq!(nodes.len(), count);
+    }
+
+    #[test]
+    fn many_ranges_stand_for_no_more_nodes_than_one() {
+        let ranges = "10.0.0.[0:255]:1\n".repeat(100);
+        assert!(from_file(&ranges).unwrap_err().contains("more than 10000"));
+        assert!(ranges.trim().replace('\n', ",").parse::<Discovery>().is_err());
     }
 
     #[test]

@@ -2,11 +2,16 @@
 
 use super::is_address;
 
-/// The most addresses that one pattern may stand for.
-const MOST: usize = 10_000;
+/// The most addresses that all patterns of one discovery may stand for.
+pub(super) const MOST: usize = 10_000;
+/// The longest pattern, in bytes: longer than any address.
+const LONGEST: usize = 400;
 
 /// Returns the addresses that `pattern` stands for.
 pub(super) fn expand(pattern: &str) -> Result<Vec<String>, String> {
+    if pattern.len() > LONGEST {
+        return Err(format!("no address is longer than {LONGEST} bytes"));
+    }
     let mut found = vec![String::new()];
     let mut rest = pattern;
     while let Some((before, after)) = rest.split_once('[') {
@@ -56,6 +61,8 @@ mod tests {
     fn what_would_be_too_much_or_nothing_is_refused() {
         for pattern in [
             "10.[0:255].[0:255].1:1",
+            // More digits than Rust can be asked for.
+            &format!("10.0.0.[{}1:5]:1", "0".repeat(70_000)),
             "10.0.0.[5:1]:1",
             "10.0.0.[1:2:1",
             "x",

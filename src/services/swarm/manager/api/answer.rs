@@ -15,6 +15,9 @@ use crate::swarm::manager::scheduler::RequestError;
 /// The largest refusal that is read, in bytes.
 const LARGEST_REFUSAL: usize = 1 << 20;
 
+/// How much of a list is sent at once, in bytes.
+const FRAME: usize = 64 << 10;
+
 /// What a body can fail with.
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// The body of an answer.
@@ -93,6 +96,10 @@ pub(super) fn whole(status: StatusCode, bytes: Vec<u8>) -> Answer {
     let body = Full::new(Bytes::from(bytes))
         .map_err(|never| match never {})
         .boxed_unsync();
+    json_headed(status, body)
+}
+
+fn json_headed(status: StatusCode, body: Body) -> Answer {
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
     answer
@@ -106,6 +113,35 @@ pub(super) fn json_answer(value: &Value) -> Answer {
     whole(StatusCode::OK, value.to_string().into_bytes())
 }
 
+/// An answer of a list whose entries are JSON texts; each is let go of when it is sent.
+pub(super) fn list_answer(entries: impl Iterator<Item = Box<[u8]>> + Send + 'static) -> Answer {
+    let mut entries = entries.enumerate();
+    let (mut is_open, mut has_begun) = (true, false);
+    let frames = std::iter::from_fn(move || {
+        if !is_open {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(FRAME);
+        while bytes.len() < FRAME {
+            let Some((number, entry)) = entries.next() else {
+                is_open = false;
+                break;
+            };
+            bytes.push(if number == 0 { b'[' } else { b',' });
+            bytes.extend_from_slice(&entry);
+        }
+        if !is_open {
+            // One without entries has not begun yet.
+            let is_empty = bytes.is_empty() && !has_begun;
+            bytes.extend_from_slice(if is_empty { b"[]" } else { b"]" });
+        }
+        has_begun = true;
+        Some(Ok::<_, BoxError>(Frame::data(Bytes::from(bytes))))
+    });
+    let body = StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync();
+    json_headed(StatusCode::OK, body)
+}
+
 /// An answer of JSON lines that are sent as they come through the returned channel.
 pub(super) fn lines() -> (mpsc::Sender<Value>, Answer) {
     let (sender, receiver) = mpsc::channel::<Value>(64);
@@ -114,11 +150,10 @@ pub(super) fn lines() -> (mpsc::Sender<Value>, Answer) {
         let line = Bytes::from(format!("{value}\n"));
         Some((Ok::<_, BoxError>(Frame::data(line)), receiver))
     });
-    let mut answer = Response::new(StreamBody::new(stream).boxed_unsync());
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    (sender, answer)
+    (
+        sender,
+        json_headed(StatusCode::OK, StreamBody::new(stream).boxed_unsync()),
+    )
 }
 
 /// A refusal as clients before API 1.24 read it: the bare message.

@@ -1,16 +1,19 @@
 //! Containers: lists of all, and everything about one.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Refused, json_answer, whole};
-use super::everywhere::{ask_all, filters, in_path};
+use super::answer::{Answer, Refused, json_answer, list_answer, whole};
+use super::everywhere::{self, List, filters, in_path};
 use super::names::NamePatterns;
 use super::proxy::{ask, forward};
 use super::route::Route;
+use crate::json_pieces::{Garbled, Members};
 use crate::swarm::manager::cluster::{Cluster, Container, Engine, Placed, Snapshot};
 
 /// Lists the containers of all engines, the newest first.
@@ -30,48 +33,113 @@ pub(super) async fn list(cluster: &Cluster, route: &Route) -> Result<Answer, Ref
     }
     let query = route.query_with(&changes);
     let mut all = Vec::new();
-    for (engine, listed) in ask_all(cluster, route, "/containers/json", &query).await {
+    for entries in everywhere::lists(cluster, route, "/containers/json", &query, |engine| {
         let snapshot = engine.snapshot();
         let is_wanted = |nodes: &Value| {
             nodes
                 .as_array()
                 .is_none_or(|nodes| nodes.contains(&json!(snapshot.name)))
         };
-        if nodes.as_ref().is_none_or(is_wanted) {
-            let listed = listed.as_array().cloned().unwrap_or_default();
-            let is_called =
-                |container: &Value| names.as_ref().is_none_or(|names| names.match_one(container, &snapshot));
-            let dated = |container: Value| (created(&container, &snapshot), shown(container, &snapshot));
-            all.extend(listed.into_iter().filter(is_called).map(dated));
-        }
+        nodes
+            .as_ref()
+            .is_none_or(is_wanted)
+            .then(|| Listing::new(snapshot, names.as_ref()))
+    })
+    .await
+    {
+        all.extend(entries);
     }
-    all.sort_by_key(|(created, _)| std::cmp::Reverse(*created));
+    all.sort_by_key(|entry| Reverse(entry.made));
     if let Some(limit) = limit {
         all.truncate(limit);
     }
-    let all = all.into_iter().map(|(_, container)| container).collect();
-    Ok(json_answer(&Value::Array(all)))
+    Ok(list_answer(all.into_iter().map(|entry| entry.shown)))
 }
 
-/// When a listed container was made: the list has whole seconds, in which Compose makes several.
-fn created(listed: &Value, snapshot: &Snapshot) -> (Option<i64>, Option<jiff::Timestamp>) {
-    let known = listed["Id"].as_str().and_then(|id| snapshot.containers.get(id));
-    let exact = known.and_then(|known| known.inspected["Created"].as_str()?.parse().ok());
-    (listed["Created"].as_i64(), exact)
+/// A container as a client of the cluster is shown it.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// When it was made: the list has whole seconds, in which Compose makes several.
+    made: (Option<i64>, Option<jiff::Timestamp>),
+    /// Its JSON.
+    pub(super) shown: Box<[u8]>,
+}
+
+/// The list of one engine on its way to a client. Of very many containers only what is shown is held.
+#[derive(Debug)]
+pub(super) struct Listing<'a> {
+    snapshot: Arc<Snapshot>,
+    names: Option<&'a NamePatterns>,
+    entries: Vec<Entry>,
+}
+
+impl<'a> Listing<'a> {
+    pub(super) fn new(snapshot: Arc<Snapshot>, names: Option<&'a NamePatterns>) -> Self {
+        Self {
+            snapshot,
+            names,
+            entries: Vec::new(),
+        }
+    }
+}
+
+impl List for Listing<'_> {
+    type Entry = Entry;
+
+    fn take(&mut self, entry: &[u8]) -> Result<(), Garbled> {
+        let container: Members<'_> = serde_json::from_slice(entry).map_err(|_| Garbled)?;
+        let names: Value = container.read("Names").unwrap_or_default();
+        if self.names.is_none_or(|wanted| wanted.match_one(&names, &self.snapshot)) {
+            let id: Option<String> = container.read("Id");
+            let known = id.and_then(|id| self.snapshot.containers.get(&id));
+            self.entries.push(Entry {
+                made: (container.read("Created"), known.and_then(|known| known.created)),
+                shown: shown(&container, names, &self.snapshot).into_boxed_slice(),
+            });
+        }
+        Ok(())
+    }
+
+    fn entries(self) -> Vec<Entry> {
+        self.entries
+    }
 }
 
 /// Shows a listed container as one of its node: names begin with the node's, ports are at the node's address.
-fn shown(mut container: Value, snapshot: &Snapshot) -> Value {
-    for name in container["Names"].as_array_mut().into_iter().flatten() {
-        *name = json!(format!("/{}{}", snapshot.name, name.as_str().unwrap_or_default()));
-    }
-    if let Some(ports) = container["Ports"].as_array_mut() {
-        ports.retain(|port| port["IP"] != "::");
-        for port in ports.iter_mut().filter(|port| port["IP"] == "0.0.0.0") {
-            port["IP"] = json!(snapshot.ip);
+fn shown(container: &Members<'_>, names: Value, snapshot: &Snapshot) -> Vec<u8> {
+    let mut text = String::from("{");
+    for (key, value) in &container.0 {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(&json!(key).to_string());
+        text.push(':');
+        match &**key {
+            "Names" if names.is_array() => text.push_str(&on_node(names.clone(), snapshot).to_string()),
+            "Ports" => text.push_str(&at_node(value, snapshot)),
+            _ => text.push_str(value.get()),
         }
     }
-    container
+    text.push('}');
+    text.into_bytes()
+}
+
+fn on_node(mut names: Value, snapshot: &Snapshot) -> Value {
+    for name in names.as_array_mut().into_iter().flatten() {
+        *name = json!(format!("/{}{}", snapshot.name, name.as_str().unwrap_or_default()));
+    }
+    names
+}
+
+fn at_node(ports: &RawValue, snapshot: &Snapshot) -> String {
+    let Ok(Value::Array(mut ports)) = serde_json::from_str(ports.get()) else {
+        return ports.get().to_owned();
+    };
+    ports.retain(|port| port["IP"] != "::");
+    for port in ports.iter_mut().filter(|port| port["IP"] == "0.0.0.0") {
+        port["IP"] = json!(snapshot.ip);
+    }
+    Value::Array(ports).to_string()
 }
 
 /// Brings the picture of a container up to date. Where that fails, the engine's events do it later.

@@ -18,7 +18,7 @@ use super::answer::{Answer, Refused, lines};
 use super::everywhere::filters;
 use super::proxy::ask;
 use super::route::Route;
-use crate::swarm::manager::cluster::{Cluster, ClusterEvent, Engine};
+use crate::swarm::manager::cluster::{Cluster, ClusterEvent, Engine, Snapshot};
 
 /// How long an engine may take to tell what happened before; one that takes longer is left out.
 const REMEMBERING: Duration = Duration::from_secs(20);
@@ -85,7 +85,9 @@ impl Listener {
     }
 
     async fn tell(&self, engine: &Engine, event: &Value) -> Result<(), Gone> {
-        let shown = on_its_node(event, engine);
+        let Some(shown) = on_its_node(event, &engine.snapshot()) else {
+            return Ok(());
+        };
         if !passes(&shown, &self.filters) {
             return Ok(());
         }
@@ -120,7 +122,7 @@ async fn remembered(engines: &[Arc<Engine>], since: Duration, until: Duration) -
 }
 
 /// Reads a time since the epoch in seconds, with or without a fraction.
-fn moment(route: &Route, name: &str) -> Result<Option<Duration>, Refused> {
+pub(super) fn moment(route: &Route, name: &str) -> Result<Option<Duration>, Refused> {
     let Some(text) = route.value(name).filter(|text| !text.is_empty() && text != "0") else {
         return Ok(None);
     };
@@ -136,7 +138,7 @@ fn moment(route: &Route, name: &str) -> Result<Option<Duration>, Refused> {
 }
 
 /// Says whether `event` is one of those that are asked for, as an engine would decide it.
-fn passes(event: &Value, filters: &Map<String, Value>) -> bool {
+pub(super) fn passes(event: &Value, filters: &Map<String, Value>) -> bool {
     filters.iter().all(|(name, wanted)| {
         let wanted: Vec<&str> = wanted
             .as_array()
@@ -187,14 +189,16 @@ fn is_wanted(event: &Value, name: &str, wanted: &[&str]) -> bool {
     }
 }
 
-fn on_its_node(event: &Value, engine: &Engine) -> Value {
-    let snapshot = engine.snapshot();
-    let mut event = event.clone();
+/// Tells an event as one of its node; nothing where it is none.
+pub(super) fn on_its_node(event: &Value, snapshot: &Snapshot) -> Option<Value> {
+    let mut event = Some(event.clone()).filter(Value::is_object)?;
     if let Some(from) = event["from"].as_str() {
         event["from"] = json!(format!("{from} node:{}", snapshot.name));
     }
     event["node"] = json!({ "Name": snapshot.name, "Id": snapshot.id, "Addr": snapshot.addr, "Ip": snapshot.ip });
-    if let Some(attributes) = event["Actor"]["Attributes"].as_object_mut() {
+    let actor = event.get_mut("Actor");
+    let attributes = actor.and_then(|actor| actor.get_mut("Attributes"));
+    if let Some(attributes) = attributes.and_then(Value::as_object_mut) {
         for (name, value) in [
             ("node.name", &snapshot.name),
             ("node.id", &snapshot.id),
@@ -204,7 +208,7 @@ fn on_its_node(event: &Value, engine: &Engine) -> Value {
             attributes.insert(name.to_owned(), json!(value));
         }
     }
-    event
+    Some(event)
 }
 
 #[cfg(test)]

@@ -12,8 +12,9 @@ use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use super::answer::{Answer, Refused, json_answer};
-use super::proxy::{ask, forward};
+use super::proxy::{ask, forward, read_list};
 use super::route::Route;
+use crate::json_pieces::Garbled;
 use crate::swarm::manager::cluster::{Cluster, Engine};
 use crate::swarm::manager::scheduler::Request as Wanted;
 
@@ -35,6 +36,38 @@ pub(super) async fn ask_all(cluster: &Cluster, route: &Route, path: &str, query:
             let value = serde_json::from_slice(answer.body()).ok()?;
             Some((engine, value))
         }
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// What becomes of a list that an engine gives.
+pub(super) trait List {
+    /// What becomes of an entry.
+    type Entry;
+
+    /// Takes one entry.
+    fn take(&mut self, entry: &[u8]) -> Result<(), Garbled>;
+
+    /// Returns what became of all.
+    fn entries(self) -> Vec<Self::Entry>;
+}
+
+/// Asks the healthy engines that `list_of` makes a list for `path`, and gives what became of each list that came whole.
+pub(super) async fn lists<L: List>(
+    cluster: &Cluster,
+    route: &Route,
+    path: &str,
+    query: &str,
+    list_of: impl Fn(&Engine) -> Option<L>,
+) -> Vec<Vec<L::Entry>> {
+    let engines = cluster.healthy_engines().into_iter();
+    let asked = engines.filter_map(|engine| {
+        let mut list = list_of(&engine)?;
+        Some(async move {
+            let read = read_list(&engine, route, (path, query), |entry| list.take(entry));
+            timeout(LISTING, read).await.ok()??;
+            Some(list.entries())
+        })
     });
     join_all(asked).await.into_iter().flatten().collect()
 }
@@ -82,26 +115,34 @@ pub(super) async fn list(cluster: &Cluster, route: &Route, kind: &str) -> Result
     let is_compose = asks.contains("com.docker.compose.project=");
     let mut all = Vec::new();
     for (engine, value) in ask_all(cluster, route, &route.path, &route.query).await {
-        let items = if kind == "volumes" {
-            value["Volumes"].clone()
-        } else {
-            value
-        };
-        for mut item in items.as_array().cloned().unwrap_or_default() {
-            if is_compose {
-                all.push(item);
-                continue;
-            }
-            let name = item["Name"].as_str().unwrap_or_default().to_owned();
-            item["Name"] = json!(format!("{}/{name}", engine.snapshot().shown_name()));
-            all.push(item);
-        }
+        let node = (!is_compose).then(|| engine.snapshot().shown_name().to_owned());
+        all.extend(items(value, kind, node.as_deref()));
     }
     Ok(json_answer(&if kind == "volumes" {
         json!({ "Volumes": all, "Warnings": null })
     } else {
         json!(all)
     }))
+}
+
+/// The networks or volumes in what an engine said, named after `node` where there is one.
+pub(super) fn items(mut value: Value, kind: &str, node: Option<&str>) -> Vec<Value> {
+    let items = if kind == "volumes" {
+        value.get_mut("Volumes").map(Value::take).unwrap_or_default()
+    } else {
+        value
+    };
+    let Value::Array(mut items) = items else {
+        return Vec::new();
+    };
+    items.retain(Value::is_object);
+    if let Some(node) = node {
+        for item in &mut items {
+            let name = item["Name"].as_str().unwrap_or_default().to_owned();
+            item["Name"] = json!(format!("{node}/{name}"));
+        }
+    }
+    items
 }
 
 /// Passes a request about one network or volume on to the engine that has it.

@@ -16,7 +16,7 @@ use super::everywhere::{ask_all, filters, in_path};
 use super::old_clients::{complete_image, complete_listed_image};
 use super::proxy::{ask, forward};
 use super::route::Route;
-use crate::swarm::manager::cluster::{Cluster, Engine};
+use crate::swarm::manager::cluster::{ApiVersion, Cluster, Engine};
 use crate::swarm::manager::scheduler::Request as Wanted;
 
 /// How long bringing an image to one engine may take.
@@ -38,15 +38,21 @@ pub(super) async fn list(cluster: &Cluster, route: &Route) -> Result<Answer, Ref
         {
             continue;
         }
-        for mut image in listed.as_array().cloned().unwrap_or_default() {
-            complete_listed_image(&mut image, route.version);
-            match all.iter_mut().find(|known| known["Id"] == image["Id"]) {
-                Some(known) => join_tags(known, &image),
-                None => all.push(image),
-            }
-        }
+        add_images(&mut all, listed, route.version);
     }
     Ok(json_answer(&Value::Array(all)))
+}
+
+/// Adds the images that an engine listed; of two with one id the tags are joined.
+pub(super) fn add_images(all: &mut Vec<Value>, listed: Value, version: Option<ApiVersion>) {
+    let Value::Array(listed) = listed else { return };
+    for mut image in listed.into_iter().filter(Value::is_object) {
+        complete_listed_image(&mut image, version);
+        match all.iter_mut().find(|known| known["Id"] == image["Id"]) {
+            Some(known) => join_tags(known, &image),
+            None => all.push(image),
+        }
+    }
 }
 
 fn join_tags(known: &mut Value, image: &Value) {
@@ -109,7 +115,7 @@ pub(super) fn pull(cluster: &Cluster, route: &Route, request: &Request<Incoming>
 }
 
 /// What an engine that pulls complained about, in its status or in the last of its lines.
-fn complaint(status: StatusCode, body: &[u8]) -> Option<String> {
+pub(super) fn complaint(status: StatusCode, body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(body);
     let said = |line: &str| -> Option<String> {
         let line: Value = serde_json::from_str(line).ok()?;

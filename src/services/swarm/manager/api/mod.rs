@@ -15,6 +15,8 @@ mod containers;
 mod create;
 mod events;
 mod everywhere;
+#[cfg(test)]
+mod fuzz_tests;
 mod images;
 mod names;
 mod networks;

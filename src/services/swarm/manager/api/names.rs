@@ -23,16 +23,16 @@ impl NamePatterns {
         Self(patterns.map(|pattern| (pattern.to_owned(), read(pattern))).collect())
     }
 
-    /// Tells whether a container that the engine of `snapshot` listed is meant. An empty list means all.
-    pub(super) fn match_one(&self, container: &Value, snapshot: &Snapshot) -> bool {
-        let mut names = own_names(container);
+    /// Tells whether a container that the engine of `snapshot` listed with `names` is meant. An empty list means all.
+    pub(super) fn match_one(&self, names: &Value, snapshot: &Snapshot) -> bool {
+        let mut names = own_names(names);
         self.0.is_empty() || names.any(|name| self.0.iter().any(|pattern| matches(pattern, name, &snapshot.name)))
     }
 }
 
 /// Returns a container's own name, without those that links give it, such as `web_1/db`: an engine does not look in these.
-fn own_names(container: &Value) -> impl Iterator<Item = &str> {
-    let names = container["Names"].as_array().into_iter().flatten();
+fn own_names(names: &Value) -> impl Iterator<Item = &str> {
+    let names = names.as_array().into_iter().flatten();
     let names = names.filter_map(Value::as_str).map(|name| name.trim_start_matches('/'));
     names.filter(|name| !name.contains('/'))
 }
@@ -52,8 +52,8 @@ mod tests {
 
     #[test]
     fn names_that_links_give_are_not_the_containers_own() {
-        let container = serde_json::json!({ "Names": ["/chat_web_1/db", "/chat_db_1"] });
-        assert_eq!(own_names(&container).collect::<Vec<_>>(), ["chat_db_1"]);
+        let names = serde_json::json!(["/chat_web_1/db", "/chat_db_1"]);
+        assert_eq!(own_names(&names).collect::<Vec<_>>(), ["chat_db_1"]);
     }
 
     #[rstest]

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HOST, HeaderMap, TRANSFER_ENCODING, UPGRADE};
 use hyper::upgrade::OnUpgrade;
@@ -15,10 +15,15 @@ use tokio::io::copy_bidirectional;
 
 use super::answer::{Answer, BoxError, Refused, passed_on};
 use super::route::{Route, target};
+use crate::json_pieces::{Garbled, Pieces};
 use crate::swarm::manager::cluster::Engine;
 
 /// The largest body that the manager itself reads, in bytes.
 const LARGEST: usize = 64 << 20;
+/// The largest list that is read entry by entry, in bytes.
+const LARGEST_LIST: usize = 512 << 20;
+/// The largest entry of it, in bytes.
+const LARGEST_ENTRY: usize = 1 << 20;
 
 /// Headers that belong to one connection, except the two that ask for an upgrade.
 fn of_the_connection(headers: &mut HeaderMap, keeps_upgrade: bool) {
@@ -86,12 +91,7 @@ pub(super) async fn ask(
     headers: &HeaderMap,
     body: bytes::Bytes,
 ) -> Result<Response<bytes::Bytes>, Refused> {
-    let mut request = Request::new(http_body_util::Full::new(body));
-    *request.method_mut() = method;
-    let uri = engine.versioned(route.version, &target(path, query));
-    *request.uri_mut() = uri
-        .parse()
-        .map_err(|_| Refused::new(hyper::StatusCode::BAD_REQUEST, format!("{path} is no path")))?;
+    let mut request = question(engine, route, (method, path, query), body)?;
     for name in ["content-type", "x-registry-auth", "x-registry-config"] {
         if let Some(value) = headers.get(name) {
             request.headers_mut().insert(
@@ -104,6 +104,43 @@ pub(super) async fn ask(
     let (head, body) = answer.into_parts();
     let body = read(body).await?;
     Ok(Response::from_parts(head, body))
+}
+
+fn question(
+    engine: &Engine,
+    route: &Route,
+    (method, path, query): (Method, &str, &str),
+    body: bytes::Bytes,
+) -> Result<Request<Full<bytes::Bytes>>, Refused> {
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = method;
+    let uri = engine.versioned(route.version, &target(path, query));
+    *request.uri_mut() = uri
+        .parse()
+        .map_err(|_| Refused::new(hyper::StatusCode::BAD_REQUEST, format!("{path} is no path")))?;
+    Ok(request)
+}
+
+/// Asks `engine` for a list and hands each entry to `each` as it comes; nothing where the list is refused or does not come whole.
+pub(super) async fn read_list(
+    engine: &Engine,
+    route: &Route,
+    (path, query): (&str, &str),
+    mut each: impl FnMut(&[u8]) -> Result<(), Garbled>,
+) -> Option<()> {
+    let request = question(engine, route, (Method::GET, path, query), bytes::Bytes::new());
+    let answer = engine.request(request.ok()?).await.ok()?;
+    if !answer.status().is_success() {
+        return None;
+    }
+    let mut body = Limited::new(answer.into_body(), LARGEST_LIST);
+    let mut pieces = Pieces::of_list(LARGEST_ENTRY);
+    while let Some(frame) = body.frame().await {
+        if let Ok(bytes) = frame.ok()?.into_data() {
+            pieces.feed(&bytes, &mut each).ok()?;
+        }
+    }
+    pieces.is_whole().then_some(())
 }
 
 fn internal(error: impl std::fmt::Display) -> Refused {

@@ -10,7 +10,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -75,6 +76,8 @@ impl Server {
                 again.tick().await;
                 continue;
             };
+            // Without it small answers wait for the client's acknowledgement.
+            let _ = stream.set_nodelay(true);
             let (cluster, stop) = (self.cluster.clone(), self.stop.clone());
             self.tasks.spawn(async move {
                 // A client that goes away is no event of ours.
@@ -85,9 +88,12 @@ impl Server {
     }
 }
 
-async fn connection(stream: TcpStream, cluster: Cluster, stop: CancellationToken) -> hyper::Result<()> {
-    // Without it small answers wait for the client's acknowledgement.
-    let _ = stream.set_nodelay(true);
+/// Serves one client.
+pub(super) async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    cluster: Cluster,
+    stop: CancellationToken,
+) -> hyper::Result<()> {
     let service = service_fn(move |request| {
         let cluster = cluster.clone();
         async move { Ok::<_, Infallible>(answer(&cluster, request).await) }

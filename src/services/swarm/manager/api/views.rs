@@ -119,9 +119,7 @@ pub(super) fn info(cluster: &Cluster, version: Option<ApiVersion>) -> Value {
 fn counts(snapshot: &Snapshot) -> (usize, usize, usize) {
     let in_state = |wanted: &[&str]| {
         let containers = snapshot.containers.values();
-        containers
-            .filter(|container| wanted.contains(&container.state()))
-            .count()
+        containers.filter(|container| wanted.contains(&container.state)).count()
     };
     (
         snapshot.containers.len(),

@@ -111,12 +111,7 @@ impl Engine {
 
     /// Who asks the manager's own questions.
     pub(super) fn asker(&self) -> Asker {
-        Asker {
-            addr: self.addr.clone(),
-            connect_deadline: self.options.connect_deadline.min(self.options.retry_max),
-            answer_deadline: self.options.answer_deadline,
-            limit: self.options.answer_limit,
-        }
+        Asker::new(&self.addr, &self.options)
     }
 
     pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {

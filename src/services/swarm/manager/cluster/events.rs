@@ -5,38 +5,33 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::facts::text;
+use crate::json_pieces::{Garbled, Pieces};
 
 /// The largest event taken, in bytes.
 const LARGEST: usize = 1 << 20;
 
 /// Takes bytes as they come and gives events as they are complete.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct EventReader {
-    rest: Vec<u8>,
+    pieces: Pieces,
 }
 
-/// The stream cannot be followed any more.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Garbled;
+impl Default for EventReader {
+    fn default() -> Self {
+        Self {
+            pieces: Pieces::of_stream(LARGEST),
+        }
+    }
+}
 
 impl EventReader {
     /// The events that `bytes` complete.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Value>, Garbled> {
-        self.rest.extend_from_slice(bytes);
-        let mut stream = serde_json::Deserializer::from_slice(&self.rest).into_iter::<Value>();
         let mut events = Vec::new();
-        for event in stream.by_ref() {
-            match event {
-                Ok(event) => events.push(event),
-                Err(error) if error.is_eof() => break,
-                Err(_) => return Err(Garbled),
-            }
-        }
-        let used = stream.byte_offset();
-        self.rest.drain(..used);
-        if self.rest.len() > LARGEST {
-            return Err(Garbled);
-        }
+        self.pieces.feed(bytes, |piece| {
+            events.push(serde_json::from_slice(piece).map_err(|_| Garbled)?);
+            Ok(())
+        })?;
         Ok(events)
     }
 }

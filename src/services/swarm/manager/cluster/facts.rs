@@ -1,10 +1,14 @@
 //! An engine's JSON becomes facts. Whatever is missing or of another type counts as not there.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::snapshot::Container;
 use super::version::{ApiRange, ApiVersion};
+use crate::json_pieces::{Garbled, Members};
 use crate::swarm::manager::scheduler::{
     ContainerFacts, ContainerState, ImageFacts, PortBinding, Resources, host_ports,
 };
@@ -12,14 +16,72 @@ use crate::swarm::manager::scheduler::{
 /// The label that holds the id a manager gave.
 const SWARM_ID: &str = "com.docker.swarm.id";
 
-/// The facts about a container, from its entry in the list and from inspecting it, on an engine with `cpus` CPUs.
-pub(super) fn of_container(listed: &Value, inspected: &Value, cpus: u64) -> ContainerFacts {
+/// The states that a container can be in, as an engine calls them.
+const STATES: [&str; 7] = [
+    "created",
+    "running",
+    "paused",
+    "restarting",
+    "removing",
+    "exited",
+    "dead",
+];
+
+/// A container's entry in the list of an engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Listed {
+    /// Its id; never empty.
+    pub(super) id: String,
+    /// Its names, with slashes in front.
+    pub(super) names: Vec<String>,
+    /// The same for the same entry, but for the time that went by; nothing for one that changes without showing it.
+    pub(super) mark: Option<u64>,
+}
+
+impl Listed {
+    /// Reads an entry of the list of an engine with `cpus` CPUs; nothing where it has no id.
+    pub(super) fn read(entry: &[u8], cpus: u64) -> Result<Option<Self>, Garbled> {
+        let members: Members<'_> = serde_json::from_slice(entry).map_err(|_| Garbled)?;
+        let Some(id) = members.read::<String>("Id").filter(|id| !id.is_empty()) else {
+            return Ok(None);
+        };
+        let names = members.read::<Vec<Value>>("Names").unwrap_or_default();
+        let changes_unseen = members
+            .read::<String>("State")
+            .is_some_and(|state| state == "restarting");
+        let mut hasher = DefaultHasher::new();
+        // What a container reserves is counted in the engine's CPUs.
+        cpus.hash(&mut hasher);
+        for (name, value) in members.0.iter().filter(|(name, _)| name != "Status") {
+            (name, value.get()).hash(&mut hasher);
+        }
+        Ok(Some(Self {
+            id,
+            names: names.iter().map(|name| text(name).to_owned()).collect(),
+            mark: (!changes_unseen).then(|| hasher.finish()),
+        }))
+    }
+}
+
+/// A container, from its entry in the list and from inspecting it, on an engine with `cpus` CPUs.
+pub(super) fn container(listed: Listed, inspected: &Value, cpus: u64) -> Container {
+    let status = text(&inspected["State"]["Status"]);
+    let state = STATES.into_iter().find(|state| *state == status);
+    Container {
+        created: text(&inspected["Created"]).parse().ok(),
+        state: state.unwrap_or("unknown"),
+        mark: listed.mark,
+        facts: Arc::new(of_container(listed, inspected, cpus)),
+    }
+}
+
+fn of_container(listed: Listed, inspected: &Value, cpus: u64) -> ContainerFacts {
     let host = &inspected["HostConfig"];
     let labels = text_map(&inspected["Config"]["Labels"]);
     ContainerFacts {
-        id: text(&listed["Id"]).to_owned(),
+        names: names(listed.names, inspected),
+        id: listed.id,
         swarm_id: labels.get(SWARM_ID).filter(|id| !id.is_empty()).cloned(),
-        names: names(listed, inspected),
         state: state(&inspected["State"]),
         ports: ports(inspected),
         host_network_ports: host_network_ports(inspected),
@@ -100,10 +162,10 @@ fn text_map(value: &Value) -> BTreeMap<String, String> {
 }
 
 /// The container's own name first; aliases have a slash inside.
-fn names(listed: &Value, inspected: &Value) -> Vec<String> {
+fn names(listed: Vec<String>, inspected: &Value) -> Vec<String> {
     let bare = |name: &str| name.trim_start_matches('/').to_owned();
     let own = bare(text(&inspected["Name"]));
-    let mut names: Vec<String> = strings(&listed["Names"]).map(bare).collect();
+    let mut names: Vec<String> = listed.iter().map(|name| bare(name)).collect();
     names.sort_by_key(|name| (*name != own, name.contains('/'), name.clone()));
     if names.is_empty() && !own.is_empty() {
         names.push(own);

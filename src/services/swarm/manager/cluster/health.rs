@@ -39,7 +39,7 @@ pub struct Health {
 
 impl Health {
     /// The health of an engine that was not asked yet.
-    pub(super) fn unknown(now: SystemTime) -> Self {
+    pub(in super::super) fn unknown(now: SystemTime) -> Self {
         Self {
             state: HealthState::Pending,
             error: None,

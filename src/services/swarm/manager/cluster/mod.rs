@@ -9,7 +9,7 @@
 //!   starts anew loses nothing. Only reservations live here: containers that an engine is just creating.
 //! - A picture ([`Snapshot`]) is never changed, only replaced: whoever reads has no lock to hold and sees one
 //!   moment. A change to one container copies a map of pointers.
-//! - Each request has a connection of its own. Connecting inside a data centre costs less than what a request does
+//! - Each request has a connection of its own, but those that inspect all containers of an engine share a few. Connecting inside a data centre costs less than what a request does
 //!   on an engine; in return nothing is ever sent on a connection that a restarted engine has forgotten, and to
 //!   drop an answer is to hang up, which is how `logs -f` and `events` end.
 //! - Engine ids are shown and compared as `ID|addr` as upstream does: cloned machines share ids.
@@ -20,6 +20,8 @@ mod engine;
 mod error;
 mod events;
 mod facts;
+#[cfg(test)]
+mod fuzz_tests;
 mod health;
 mod lookup;
 mod membership;

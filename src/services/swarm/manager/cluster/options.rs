@@ -36,6 +36,8 @@ pub struct ClusterOptions {
     pub answer_deadline: Duration,
     /// The largest answer to a question of the manager's own, in bytes.
     pub answer_limit: usize,
+    /// The largest list of an engine's containers, in bytes; it is read entry by entry.
+    pub list_limit: usize,
 }
 
 impl Default for ClusterOptions {
@@ -55,6 +57,7 @@ impl Default for ClusterOptions {
             connect_deadline: Duration::from_secs(10),
             answer_deadline: Duration::from_secs(30),
             answer_limit: 64 << 20,
+            list_limit: 512 << 20,
         }
     }
 }

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::engine::{Engine, State};
 use super::error::EngineError;
-use super::facts;
+use super::facts::{self, Listed};
+use super::reading::Asker;
 use super::snapshot::{Container, Image, Network, Volume};
 
 /// How many containers of one engine are inspected at once.
@@ -39,10 +40,11 @@ impl Engine {
     /// Asks the engine for all its containers and inspects those that are new or changed; all of them if `full`.
     pub async fn refresh_containers(&self, full: bool) -> Result<(), EngineError> {
         let ticket = self.ticket();
-        let listed = self.list("/containers/json?all=1").await?;
+        let listed = self.list_containers("/containers/json?all=1").await?;
         let before = Arc::clone(&self.snapshot().containers);
+        let asker = self.asker().with_kept_connections();
         let containers: Vec<Arc<Container>> = stream::iter(listed)
-            .map(|listed| self.inspect_if_changed(listed, &before, full))
+            .map(|listed| self.inspect_if_changed(&asker, listed, &before, full))
             .buffer_unordered(AT_ONCE)
             .try_filter_map(|container| async move { Ok(container) })
             .try_collect()
@@ -119,21 +121,35 @@ impl Engine {
     }
 
     async fn fetch_container(&self, id: &str) -> Result<Option<Arc<Container>>, EngineError> {
-        let Some(inspected) = self.inspect(id).await? else {
+        let Some(inspected) = self.inspect(&self.asker(), id).await? else {
             return Ok(None);
         };
         let id = text(&inspected, "Id");
         let filters = json!({ "id": [id] }).to_string();
         let path = format!("/containers/json?all=1&filters={}", encoded(&filters));
-        let listed = self.list(&path).await?.into_iter().find(|listed| listed["Id"] == *id);
-        Ok(listed.map(|listed| self.container(listed, inspected)))
+        let listed = self.list_containers(&path).await?;
+        let listed = listed.into_iter().find(|listed| listed.id == id);
+        Ok(listed.map(|listed| self.container(listed, &inspected)))
     }
 
-    async fn inspect(&self, id: &str) -> Result<Option<Value>, EngineError> {
+    /// The containers in the list at `path`.
+    async fn list_containers(&self, path: &str) -> Result<Vec<Listed>, EngineError> {
+        let cpus = self.read().snapshot.cpus;
+        let mut found = Vec::new();
+        let read = |entry: &[u8]| {
+            found.extend(Listed::read(entry, cpus)?);
+            Ok(())
+        };
+        let path = self.versioned(None, path);
+        self.asker().list(&path, self.options.list_limit, read).await?;
+        Ok(found)
+    }
+
+    async fn inspect(&self, asker: &Asker, id: &str) -> Result<Option<Value>, EngineError> {
         let path = self.versioned(None, &format!("/containers/{}/json", encoded(id)));
-        match self.asker().get(&path).await {
+        match asker.get(&path).await {
             Ok(inspected) if inspected["Id"].is_string() => Ok(Some(inspected)),
-            Ok(_) => Err(self.asker().nonsense(&path, "no id")),
+            Ok(_) => Err(asker.nonsense(&path, "no id")),
             Err(EngineError::Refused { status: 404, .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -142,34 +158,26 @@ impl Engine {
     /// One container of the list; none if it is gone meanwhile or cannot be inspected.
     async fn inspect_if_changed(
         &self,
-        listed: Value,
+        asker: &Asker,
+        listed: Listed,
         before: &BTreeMap<String, Arc<Container>>,
         full: bool,
     ) -> Result<Option<Arc<Container>>, EngineError> {
-        let Some(id) = listed["Id"].as_str().filter(|id| !id.is_empty()) else {
-            return Ok(None);
-        };
-        let known = before.get(id).filter(|known| !full && is_same(&known.listed, &listed));
-        let inspected = match known {
-            Some(known) => Some(known.inspected.clone()),
-            None => match self.inspect(id).await {
-                Ok(inspected) => inspected,
-                // An engine may fail on one container of many, such as one that is dead; that one stays as it was.
-                Err(EngineError::Refused { .. }) => return Ok(before.get(id).cloned()),
-                Err(error) => return Err(error),
-            },
-        };
-        Ok(inspected.map(|inspected| self.container(listed, inspected)))
+        let known = before.get(&listed.id);
+        if !full && listed.mark.is_some() && known.is_some_and(|known| known.mark == listed.mark) {
+            return Ok(known.cloned());
+        }
+        match self.inspect(asker, &listed.id).await {
+            Ok(inspected) => Ok(inspected.map(|inspected| self.container(listed, &inspected))),
+            // An engine may fail on one container of many, such as one that is dead; that one stays as it was.
+            Err(EngineError::Refused { .. }) => Ok(known.cloned()),
+            Err(error) => Err(error),
+        }
     }
 
-    fn container(&self, listed: Value, inspected: Value) -> Arc<Container> {
+    fn container(&self, listed: Listed, inspected: &Value) -> Arc<Container> {
         let cpus = self.read().snapshot.cpus;
-        let facts = Arc::new(facts::of_container(&listed, &inspected, cpus));
-        Arc::new(Container {
-            listed,
-            inspected,
-            facts,
-        })
+        Arc::new(facts::container(listed, inspected, cpus))
     }
 }
 
@@ -220,21 +228,6 @@ impl State {
         self.floor = ticket;
         Arc::make_mut(&mut self.snapshot).containers = Arc::new(all);
     }
-}
-
-/// Tells whether two entries of a list say the same but for the time that went by.
-fn is_same(before: &Value, now: &Value) -> bool {
-    if now["State"] == "restarting" {
-        return false;
-    }
-    let (Some(before), Some(now)) = (before.as_object(), now.as_object()) else {
-        return false;
-    };
-    before.len() == now.len()
-        && now
-            .iter()
-            .filter(|(key, _)| *key != "Status")
-            .all(|(key, value)| before.get(key) == Some(value))
 }
 
 fn encoded(text: &str) -> String {

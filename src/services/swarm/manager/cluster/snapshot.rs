@@ -9,15 +9,17 @@ use super::health::{Health, HealthState};
 use super::version::ApiRange;
 use crate::swarm::manager::scheduler::{ContainerFacts, ImageFacts, Resources};
 
-/// A container of an engine.
+/// A container of an engine. An engine may have very many: what it says of each is not kept, only what is needed of that.
 #[derive(Debug, Clone)]
 pub struct Container {
-    /// Its entry in `GET /containers/json?all=1`, as the engine gave it, in the newest version it speaks.
-    pub listed: Value,
-    /// `GET /containers/{id}/json`, as the engine gave it, at its last change.
-    pub inspected: Value,
-    /// What the scheduler needs of both.
+    /// What the scheduler needs of its entry in the engine's list and of inspecting it.
     pub facts: Arc<ContainerFacts>,
+    /// When it was made.
+    pub created: Option<jiff::Timestamp>,
+    /// `created`, `running`, `paused`, `restarting`, `removing`, `exited`, `dead` or `unknown`.
+    pub state: &'static str,
+    /// Tells its entry in the list from another; nothing where it is to be inspected each time.
+    pub(super) mark: Option<u64>,
 }
 
 impl Container {
@@ -29,11 +31,6 @@ impl Container {
     /// Its name without slash.
     pub fn name(&self) -> &str {
         self.facts.name()
-    }
-
-    /// `created`, `running`, `paused`, `restarting`, `removing`, `exited` or `dead`.
-    pub fn state(&self) -> &str {
-        self.inspected["State"]["Status"].as_str().unwrap_or("unknown")
     }
 }
 
@@ -107,7 +104,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The picture of an engine that nothing is known of but its address.
-    pub(super) fn unknown(addr: String, health: Health) -> Self {
+    pub(in super::super) fn unknown(addr: String, health: Health) -> Self {
         Self {
             ip: addr.rsplit_once(':').map_or("", |(host, _)| host).to_owned(),
             addr,

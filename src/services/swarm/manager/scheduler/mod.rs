@@ -30,4 +30,6 @@ pub use select::Scheduler;
 pub use strategy::{Strategy, UnknownStrategy};
 
 #[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
 mod tests;

@@ -31,7 +31,7 @@ fn node(name: &str, label: &str) -> Node {
     }
 }
 
-fn two() -> Vec<Node> {
+pub(super) fn two() -> Vec<Node> {
     vec![node("node-1", "staging"), node("node-2", "production")]
 }
 
