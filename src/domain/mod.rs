@@ -22,7 +22,6 @@ mod outcome;
 mod pattern;
 mod plan;
 mod probe;
-mod redact;
 mod reference;
 mod state;
 mod text;
@@ -55,6 +54,7 @@ pub use hosts::{
 };
 pub use inventory::{HostKeyPolicy, Inventory, Login, Node, Registry, SecretSource};
 pub use lab::{Capture, CaptureFrom, Lab, Link, Step, StepOnNode, Task, UndoText, Verification, WhenDone};
+pub use labctl_masking::{LineSanitiser, RedactingStream, Redactor};
 pub use names::{InstanceId, InvalidName, NodeName, RunId, StepId, TaskId};
 pub use notice::Notice;
 pub use outcome::{Ending, Outcome, SkipReason, Stream};
@@ -64,7 +64,6 @@ pub use probe::{
     CommandSeen, ContainerSeen, EngineAt, EngineSeen, FileKind, FileSeen, HttpMethod, HttpProbe, HttpSeen, ImageSeen,
     NetworkSeen, Observation, PortSeen, Probe, ProbeError, VolumeSeen,
 };
-pub use redact::{RedactingStream, Redactor};
 pub use reference::familiar_reference;
 pub use state::{KnownTask, State};
 pub use text::{CommandText, Environment, Hole, MissingValue, Part, Text, shell_quoted};
