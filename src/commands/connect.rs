@@ -36,7 +36,8 @@ pub(super) async fn connect(
     let _waiting = session.wait_for(&format!("connecting to {}", names.join(", ")));
     let mut tasks = tokio::task::JoinSet::new();
     for node in meant {
-        let options = SshOptions::new(control.path());
+        let mut options = SshOptions::new(control.path());
+        options.withheld_variables = inventory.secret_variables();
         tasks.spawn(async move {
             let reached = reach(&node, &options, need).await;
             (node.name, reached)

@@ -24,14 +24,14 @@ pub(super) async fn ssh(session: &Session, options: &cli::Ssh) -> Result<Exit, F
 pub(super) fn open_shell(inventory: &Inventory, options: &cli::Ssh) -> Result<Exit, Failure> {
     let node = known_node(inventory, &options.node)?;
     let words = ssh_words(node);
-    let status = Command::new(&words[0])
-        .args(&words[1..])
+    let withheld = inventory.secret_variables();
+    let status = ssh_command(&words, &withheld)
         .args(&options.command)
         .status()
         .map_err(|error| Failure::new(Exit::CouldNotRun, error).hint("install the OpenSSH client"))?;
     let is_shell = options.command.is_empty();
     match status.code() {
-        Some(SSH_FAILED) if is_shell || !answers(&words) => {
+        Some(SSH_FAILED) if is_shell || !answers(&words, &withheld) => {
             Err(Failure::could_not_run(format!("ssh to {} did not work", node.name))
                 .hint("ssh has said why, above; `labctl inventory check` looks at all nodes"))
         }
@@ -45,12 +45,27 @@ pub(super) fn open_shell(inventory: &Inventory, options: &cli::Ssh) -> Result<Ex
     }
 }
 
+/// Returns the command `words`, without the variables that are `withheld` from it: ssh may leave a connection behind.
+fn ssh_command(words: &[String], withheld: &[String]) -> Command {
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    for name in withheld {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// Tells whether the node that the ssh command `words` logs in to runs commands at all: if so, it was the command that ended
 /// with ssh's own status.
-fn answers(words: &[String]) -> bool {
-    let asked = Command::new(&words[0])
-        .args(BRIEFLY)
-        .args(&words[1..])
+fn answers(words: &[String], withheld: &[String]) -> bool {
+    let (program, options) = words.split_at(1);
+    let brief: Vec<String> = program
+        .iter()
+        .cloned()
+        .chain(BRIEFLY.map(str::to_owned))
+        .chain(options.to_vec())
+        .collect();
+    let asked = ssh_command(&brief, withheld)
         .arg("true")
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -12,7 +12,7 @@ const BLANKS: usize = 64;
 /// How long the name may be that Compose writes before each line.
 const NAME: usize = 80;
 /// How many separators may stand between two numbers or characters.
-const SEPARATORS: usize = 12;
+const SEPARATORS: usize = 24;
 /// How long the text beside a line of a dump may be.
 const DUMP_TEXT: usize = 100;
 /// How many digits the place has that a line of a dump begins with.
@@ -195,18 +195,12 @@ impl Reader<'_> {
     }
 
     fn begin_line(&mut self, at: usize, from: Spot, spots: &mut Vec<Spot>) {
-        let spot = |at| Spot { at, far: true, ..from };
-        self.pass_unseen(spot(at), spots);
-        let Some(behind_blanks) = self.pass(at, BLANKS, is_blank) else {
+        let Some(behind_blanks) = self.begin_text(at, from, spots) else {
             return;
         };
-        self.pass_unseen(spot(behind_blanks), spots);
         let mark = |byte: u8| matches!(byte, b'>' | b'#' | b'*' | b'+' | b'-' | b'|');
         if self.bytes.get(behind_blanks).is_some_and(|byte| mark(*byte)) {
-            self.pass_unseen(spot(behind_blanks + 1), spots);
-            if let Some(at) = self.pass(behind_blanks + 1, BLANKS, is_blank) {
-                self.pass_unseen(spot(at), spots);
-            }
+            self.begin_text(behind_blanks + 1, from, spots);
         }
         let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
         let Some(behind_name) = self.pass(behind_blanks, NAME, name) else {
@@ -216,11 +210,18 @@ impl Reader<'_> {
             return;
         };
         if self.bytes.get(bar) == Some(&b'|') {
-            self.pass_unseen(spot(bar + 1), spots);
-            if let Some(at) = self.pass(bar + 1, BLANKS, is_blank) {
-                self.pass_unseen(spot(at), spots);
-            }
+            self.begin_text(bar + 1, from, spots);
         }
+    }
+
+    /// Adds to `spots` every place from `at` on up to behind the blanks there, and returns that one. A blank may be the secret's own.
+    fn begin_text(&mut self, at: usize, from: Spot, spots: &mut Vec<Spot>) -> Option<usize> {
+        let spot = |at| Spot { at, far: true, ..from };
+        self.pass_unseen(spot(at), spots);
+        let behind = self.pass(at, BLANKS, is_blank)?;
+        (at..behind).for_each(|place| add(spots, spot(place)));
+        self.pass_unseen(spot(behind), spots);
+        Some(behind)
     }
 
     /// Adds to `spots` every place in the next line of a dump that what stands at `from` may go on at: behind the text beside the line and

@@ -138,10 +138,8 @@ impl Pattern {
         }
         let numbers = matches!(self.writing, Writing::Hexadecimal | Writing::Octal | Writing::Decimal);
         if numbers || self.writing == Writing::Apart {
-            reader.pass_separators(spot, spots);
-            reader.pass_dump_line(spot, spots);
-        }
-        if self.over_lines {
+            self.pass_apart(reader, spot, spots);
+        } else if self.over_lines {
             reader.pass_line_end(spot, spots);
         }
         if numbers {
@@ -151,6 +149,24 @@ impl Pattern {
                 }
             }
         }
+    }
+
+    /// Passes over separators, the end of a line, and separators at the start of the next.
+    fn pass_apart(&self, reader: &mut Reader<'_>, spot: Spot, spots: &mut Vec<Spot>) {
+        let mut separated = vec![spot];
+        reader.pass_separators(spot, &mut separated);
+        let mut begun = Vec::new();
+        for spot in &separated {
+            reader.pass_dump_line(*spot, &mut begun);
+            reader.pass_line_end(*spot, &mut begun);
+        }
+        for spot in &begun {
+            reader.pass_separators(*spot, spots);
+        }
+        spots.extend(begun);
+        spots.extend(separated.into_iter().skip(1));
+        spots.sort_unstable_by_key(|spot| spot.at);
+        spots.dedup();
     }
 
     /// Reads what stands at `spot`, and tells `reach` how many units that is, if they are `wanted`, and where they end.

@@ -1,6 +1,7 @@
 //! Opens the one connection to a node: an `ssh` master in the background, with a socket that channels come through.
 
 use super::failure::connect_failure;
+use super::options::SshOptions;
 use crate::domain::{HostKeyPolicy, Node, NodeName, shell_quoted};
 use crate::node::{NodeError, NodeErrorKind};
 use openssh::Session;
@@ -30,11 +31,12 @@ pub(super) struct Target {
     pub host_key: HostKeyPolicy,
     pub known_hosts: Option<PathBuf>,
     pub connect_timeout: Duration,
+    pub withheld_variables: Vec<String>,
 }
 
 impl Target {
     /// Reads the way to `node` from the inventory. Fails where ssh would misread it.
-    pub fn new(node: &Node) -> Result<Self, NodeError> {
+    pub fn new(node: &Node, options: &SshOptions) -> Result<Self, NodeError> {
         let login = &node.login;
         let target = Self {
             name: node.name.clone(),
@@ -46,6 +48,7 @@ impl Target {
             host_key: login.host_key,
             known_hosts: login.known_hosts.clone(),
             connect_timeout: login.connect_timeout.max(Duration::from_secs(1)),
+            withheld_variables: options.withheld_variables.clone(),
         };
         let texts = [Some(&target.address), target.user.as_ref(), target.proxy_jump.as_ref()];
         for text in texts.into_iter().flatten() {
@@ -204,10 +207,20 @@ fn with_path(name: &str, path: &Path) -> OsString {
     option
 }
 
+/// Returns a command that starts ssh without the variables that are `withheld` from it.
+fn ssh(withheld: &[String]) -> std::process::Command {
+    let mut command = std::process::Command::new("ssh");
+    for name in withheld {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// A connection that channels come through.
 #[derive(Debug)]
 pub(super) struct Master {
     pub session: Arc<Session>,
+    withheld_variables: Vec<String>,
     socket: PathBuf,
     log: PathBuf,
 }
@@ -219,7 +232,7 @@ impl Master {
     }
 
     fn exit_command(&self) -> std::process::Command {
-        let mut command = std::process::Command::new("ssh");
+        let mut command = ssh(&self.withheld_variables);
         command
             .args(["-F", "none", "-O", "exit", "-S"])
             .arg(&self.socket)
@@ -276,7 +289,7 @@ pub(super) fn fresh_socket(directory: &Path, letter: char) -> PathBuf {
 pub(super) async fn launch(target: &Target, directory: &Path) -> Result<Master, NodeError> {
     let socket = fresh_socket(directory, 'm');
     let log = socket.with_extension("log");
-    let mut command = tokio::process::Command::new("ssh");
+    let mut command = tokio::process::Command::from(ssh(&target.withheld_variables));
     command.arg("-E").arg(&log).arg("-S").arg(&socket);
     command.args(["-M", "-f", "-N", "-o", PERSIST]);
     command.args(["-o", "StreamLocalBindUnlink=yes", "-o", "StreamLocalBindMask=0177"]);
@@ -297,6 +310,7 @@ pub(super) async fn launch(target: &Target, directory: &Path) -> Result<Master, 
     }
     match status {
         Ok(Ok(status)) if status.success() => Ok(Master {
+            withheld_variables: target.withheld_variables.clone(),
             session: Arc::new(Session::resume_mux(socket.clone().into_boxed_path(), None)),
             socket,
             log,
@@ -314,7 +328,7 @@ pub(super) async fn launch(target: &Target, directory: &Path) -> Result<Master, 
 
 /// Asks the machine once more which key it shows, as ssh does not say so when it knows none.
 async fn shown_key(target: &Target, log: &Path) -> Vec<u8> {
-    let mut command = tokio::process::Command::new("ssh");
+    let mut command = tokio::process::Command::from(ssh(&target.withheld_variables));
     command
         .arg("-E")
         .arg(log)

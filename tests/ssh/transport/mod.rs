@@ -6,6 +6,7 @@
 mod booting;
 mod connecting;
 mod control_groups;
+mod environment;
 mod execs;
 mod files;
 mod looks;

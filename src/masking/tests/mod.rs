@@ -1,5 +1,7 @@
 //! Proofs that no form of a secret gets through.
 
+mod grammar;
+
 use crate::Redactor;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
