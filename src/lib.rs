@@ -11,6 +11,7 @@
 //! - [`report`]: consumes events and shows them; [`diagnostics`]: errors for people.
 //! - [`playground`]: three real nodes on this machine; [`images`]: the images made of this binary that the lab's
 //!   containers run from. What they run is the crate `labctl-services` in `services/`, which knows nothing of labctl.
+//! - What masks secrets and makes output fit to be shown is the crate `labctl-masking` in `masking/`.
 //! - [`commands`]: one file per verb, the only layer that sees both runner and report.
 
 pub mod check;

@@ -40,6 +40,7 @@ pub(super) async fn connect(
     for node in meant {
         let mut options = SshOptions::new(control.path());
         options.notices = notices.clone();
+        options.withheld_variables = inventory.secret_variables();
         tasks.spawn(async move {
             let reached = reach(&node, &options, need).await;
             (node.name, reached)

@@ -25,13 +25,14 @@ pub(super) async fn ssh(session: &Session, options: &cli::Ssh) -> Result<Exit, F
 pub(super) fn open_shell(inventory: &Inventory, options: &cli::Ssh) -> Result<Exit, Failure> {
     let node = known_node(inventory, &options.node)?;
     let words = ssh_words(node)?;
-    let status = ssh_command(&words)
+    let withheld = inventory.secret_variables();
+    let status = ssh_command(&words, &withheld)
         .args(&options.command)
         .status()
         .map_err(|error| Failure::new(Exit::CouldNotRun, error).hint("install the OpenSSH client"))?;
     let is_shell = options.command.is_empty();
     match status.code() {
-        Some(SSH_FAILED) if is_shell || !answers(&words) => {
+        Some(SSH_FAILED) if is_shell || !answers(&words, &withheld) => {
             Err(Failure::could_not_run(format!("ssh to {} did not work", node.name))
                 .hint("ssh has said why, above; `labctl inventory check` looks at all nodes"))
         }
@@ -45,19 +46,23 @@ pub(super) fn open_shell(inventory: &Inventory, options: &cli::Ssh) -> Result<Ex
     }
 }
 
-fn ssh_command(words: &[String]) -> Command {
+/// Returns the command `words`, without the variables that are `withheld` from it: ssh may leave a connection behind.
+fn ssh_command(words: &[String], withheld: &[String]) -> Command {
     let mut command = Command::new("ssh");
     // What leads through a jump is written for this shell.
     command.args(words.iter().skip(1)).env("SHELL", "/bin/sh");
+    for name in withheld {
+        command.env_remove(name);
+    }
     command
 }
 
 /// Tells whether the node that the ssh command `words` logs in to runs commands at all: if so, it was the command that ended
 /// with ssh's own status.
-fn answers(words: &[String]) -> bool {
+fn answers(words: &[String], withheld: &[String]) -> bool {
     let mut brief = words.to_vec();
     brief.splice(1..1, BRIEFLY.map(str::to_owned));
-    let asked = ssh_command(&brief)
+    let asked = ssh_command(&brief, withheld)
         .arg("true")
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -55,6 +55,15 @@ impl Inventory {
         self.secrets.get(name).or_else(of_registry)
     }
 
+    /// Returns the environment variables that secrets are read from: no program that labctl starts gets to see them.
+    pub fn secret_variables(&self) -> Vec<String> {
+        let sources = self.secrets.values().filter_map(|source| match source {
+            SecretSource::Env(name) => Some(name.clone()),
+            SecretSource::File(_) | SecretSource::Command(_) | SecretSource::Prompt(_) => None,
+        });
+        sources.collect()
+    }
+
     /// Says whether labctl may make up the lab's secret `name`: no password that it thinks of opens somebody else's
     /// registry.
     pub fn may_make_up(&self, name: &str, given: &BTreeMap<String, String>) -> bool {

@@ -25,7 +25,6 @@ mod outcome;
 mod pattern;
 mod plan;
 mod probe;
-mod redact;
 mod reference;
 mod shell_text;
 mod state;
@@ -60,6 +59,7 @@ pub use hosts::{
 pub use inventory::{HostKeyPolicy, Inventory, Login, Node, Registry, SecretSource};
 pub use jump::{Jump, JumpError};
 pub use lab::{Capture, CaptureFrom, Lab, Link, Step, StepOnNode, Task, UndoText, Verification, WhenDone};
+pub use labctl_masking::{LineSanitiser, RedactingStream, Redactor};
 pub use names::{InstanceId, InvalidName, NodeName, RunId, StepId, TaskId};
 pub use notice::Notice;
 pub use outcome::{Ending, Outcome, SkipReason, Stream};
@@ -69,7 +69,6 @@ pub use probe::{
     CommandSeen, ContainerSeen, EngineAt, EngineSeen, FileKind, FileSeen, HttpMethod, HttpProbe, HttpSeen, ImageSeen,
     NetworkSeen, Observation, PortSeen, Probe, ProbeError, VolumeSeen,
 };
-pub use redact::{RedactingStream, Redactor};
 pub use reference::familiar_reference;
 pub use shell_text::{Misreading, ShellPiece, ValuePlace, is_code_option, is_shell, places_of_values};
 pub use state::{KnownTask, State};

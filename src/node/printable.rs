@@ -1,5 +1,7 @@
 //! Makes what a node or ssh said fit to be shown: it is hostile until proven otherwise.
 
+use labctl_masking::is_unseen;
+
 /// How much of a message is shown; nobody reads more, and a node could send any amount.
 const LIMIT: usize = 4000;
 
@@ -15,7 +17,7 @@ pub(crate) fn without_controls(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     text.chars()
         .map(|c| if c == '\t' { ' ' } else { c })
-        .filter(|c| *c == '\n' || !(c.is_control() || is_invisible(*c)))
+        .filter(|c| *c == '\n' || !(c.is_control() || is_unseen(*c)))
         .collect()
 }
 
@@ -24,11 +26,6 @@ pub(crate) fn printable_line(bytes: &[u8]) -> String {
     let text = printable(bytes);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     lines.join("; ")
-}
-
-/// Says whether `c` changes how other characters are shown: overrides of the writing direction and the like.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

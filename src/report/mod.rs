@@ -19,7 +19,6 @@ mod markdown;
 mod outcome;
 mod plain;
 mod reporter;
-mod sanitise;
 mod screen;
 mod story;
 mod style;
@@ -40,6 +39,8 @@ pub use describe::{describe_check, describe_check_kind};
 pub use html::{RenderError, html_report};
 pub use json::JsonReporter;
 pub use junit::{JunitReporter, junit_document};
+use labctl_masking as sanitise;
+pub use labctl_masking::{LineSanitiser, sanitised, sanitised_line};
 pub use layout::{duration_for_people, size_for_people};
 pub use listing::{
     ClearingRow, FoundOnNode, ImageRow, InventoryRow, LabRow, LabView, LoadEnd, LoadedImage, LoadedRow, PlaygroundRow,
@@ -49,7 +50,6 @@ pub use listing::{
 };
 pub use plain::{PlainOptions, PlainReporter, Verbosity};
 pub use reporter::{FanOut, Reporter};
-pub use sanitise::{LineSanitiser, sanitised, sanitised_line};
 pub use screen::{ScreenOptions, ScreenReporter, TerminalSize};
 pub use style::Style;
 pub use transcript::transcript;

@@ -28,6 +28,7 @@ mod provide;
 mod quieten;
 mod reports;
 mod reset;
+mod second_look;
 mod shared;
 mod stand_in;
 mod undo;

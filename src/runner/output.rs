@@ -1,5 +1,6 @@
 //! What becomes of a step's output: masked, kept in a file, shown while it arrives, and a part of it held for checks.
 
+use super::second_look::SecondLook;
 use super::shared::Shared;
 use crate::domain::{NodeName, OutputRecord, RedactingStream, StepKey, Stream};
 use crate::journal::OutputFile;
@@ -42,6 +43,7 @@ struct OneStream {
     stream: Stream,
     held: Held,
     masked: RedactingStream,
+    shown: SecondLook,
     file: Option<OutputFile>,
     problem: Option<io::Error>,
 }
@@ -86,6 +88,7 @@ impl StepOutput {
                 stream,
                 held: Held::default(),
                 masked: redactor.stream(),
+                shown: SecondLook::new(redactor.clone()),
                 file: Some(OutputFile::new(&shared.directory, &name, stream)),
                 problem: None,
             }
@@ -137,6 +140,8 @@ impl StepOutput {
         } = self;
         for mut one in streams {
             let last = one.masked.finish();
+            let mut last = one.shown.look(last);
+            last.extend(one.shown.finish());
             one.write(&last);
             shared.reports.output(&step, one.stream, last);
             if let Some(problem) = one.problem {
@@ -167,7 +172,9 @@ impl StepOutput {
             }
             let held = held.into_bytes();
             one.masked = redactor.stream();
+            one.shown = SecondLook::new(redactor.clone());
             let masked = one.masked.push(&held);
+            let masked = one.shown.look(masked);
             one.write(&masked);
             let stream = one.stream;
             self.shared.reports.output(&self.step, stream, masked);
@@ -195,6 +202,7 @@ impl OutputSink for StepOutput {
             return;
         }
         let masked = one.masked.push(bytes);
+        let masked = one.shown.look(masked);
         one.write(&masked);
         self.shared.reports.output(&self.step, stream, masked);
     }

@@ -84,6 +84,8 @@ pub(super) struct Shared {
     /// Whether a command of an earlier run may not have come to its own end.
     pub(super) may_have_broken_off: bool,
     values: Mutex<Values>,
+    /// What masks the secrets among the values; made anew when one is learnt.
+    redactor: Mutex<Redactor>,
     state: Mutex<State>,
 }
 
@@ -131,6 +133,7 @@ impl Shared {
             interrupted: interrupted(&run.state),
             left_half_done: left_half_done(&run.state),
             may_have_broken_off: may_have_broken_off(&run.state),
+            redactor: Mutex::new(Redactor::new(run.values.secrets())),
             values: Mutex::new(run.values),
             state: Mutex::new(run.state),
         }
@@ -148,15 +151,15 @@ impl Shared {
     }
 
     pub(super) fn set_value(&self, name: &str, text: &str, secret: bool) {
-        self.values
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .set(name, text, secret);
+        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        values.set(name, text, secret);
+        let redactor = Redactor::new(values.secrets());
+        *self.redactor.lock().unwrap_or_else(PoisonError::into_inner) = redactor;
     }
 
     /// Returns what masks the secrets known so far.
     pub(super) fn redactor(&self) -> Redactor {
-        Redactor::new(self.values().secrets())
+        self.redactor.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn access(&self, node: &NodeName) -> NodeAccess {

@@ -21,7 +21,7 @@ enum Use {
 ///
 /// Where ssh would misread what the inventory says, or the key cannot be read.
 pub fn ssh_words(node: &Node) -> Result<Vec<String>, NodeError> {
-    Target::new(node).map(|target| target.words_for_a_person())
+    Target::new(node, &[]).map(|target| target.words_for_a_person())
 }
 
 impl Target {

@@ -28,6 +28,7 @@ const LOG_LIMIT: u64 = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Master {
     pub session: Arc<Session>,
+    withheld_variables: Vec<String>,
     socket: PathBuf,
     logs: Logs,
 }
@@ -68,7 +69,7 @@ impl Master {
     }
 
     fn exit_command(&self) -> std::process::Command {
-        let mut command = std::process::Command::new("ssh");
+        let mut command = ssh(&self.withheld_variables);
         command
             .args(["-F", "none", "-O", "exit", "-S"])
             .arg(&self.socket)
@@ -163,7 +164,7 @@ struct Failed {
 async fn launch_once(target: &Target, directory: &Path, may_ask_again: bool) -> Result<Master, Failed> {
     let socket = fresh_socket(directory, 'm');
     let logs = Logs::of(&socket);
-    let mut command = ssh_command(&logs);
+    let mut command = ssh_command(target, &logs);
     command.arg("-S").arg(&socket);
     command.args(["-M", "-f", "-N", "-o", PERSIST]);
     command.args(["-o", "StreamLocalBindUnlink=yes", "-o", "StreamLocalBindMask=0177"]);
@@ -175,6 +176,7 @@ async fn launch_once(target: &Target, directory: &Path, may_ask_again: bool) -> 
     if matches!(&status, Ok(Ok(status)) if status.success()) {
         return Ok(Master {
             session: Arc::new(Session::resume_mux(socket.clone().into_boxed_path(), None)),
+            withheld_variables: target.withheld_variables.clone(),
             socket,
             logs,
         });
@@ -196,9 +198,18 @@ async fn launch_once(target: &Target, directory: &Path, may_ask_again: bool) -> 
     Err(Failed { error, is_by_load })
 }
 
+/// Returns a command that starts ssh without the variables that are `withheld` from it.
+fn ssh(withheld: &[String]) -> std::process::Command {
+    let mut command = std::process::Command::new("ssh");
+    for name in withheld {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// Returns the beginning of an ssh command that asks nobody anything.
-fn ssh_command(logs: &Logs) -> tokio::process::Command {
-    let mut command = tokio::process::Command::new("ssh");
+fn ssh_command(target: &Target, logs: &Logs) -> tokio::process::Command {
+    let mut command = tokio::process::Command::from(ssh(&target.withheld_variables));
     command.arg("-E").arg(&logs.node);
     command
         .env_remove("SSH_ASKPASS")
@@ -215,7 +226,7 @@ fn ssh_command(logs: &Logs) -> tokio::process::Command {
 /// Connects once more, for what ssh did not say. It fails for the same reason; where it does not, nothing is done there, and it is
 /// ended after a while.
 async fn asked_again(target: &Target, logs: &Logs, level: &str) -> Said {
-    let mut command = ssh_command(logs);
+    let mut command = ssh_command(target, logs);
     command.args(["-N", "-S", "none", "-o", level]);
     command.args(target.session_arguments(&logs.jumps));
     let complaints = std::fs::OpenOptions::new().create(true).append(true).open(&logs.jumps);

@@ -24,6 +24,8 @@ pub struct SshOptions {
     pub node_directory: String,
     /// How long a lost connection is tried again where no exec's deadline allows for more.
     pub patience: Duration,
+    /// The environment variables that ssh does not get: secrets are in them, and its connections may outlive labctl.
+    pub withheld_variables: Vec<String>,
     /// Who is told what takes long.
     pub notices: ConnectNotices,
 }
@@ -54,6 +56,7 @@ impl SshOptions {
             control_directory: control_directory.into(),
             node_directory: "/var/lib/labctl".to_owned(),
             patience: Duration::from_secs(20),
+            withheld_variables: Vec::new(),
             notices: ConnectNotices::default(),
         }
     }

@@ -44,7 +44,7 @@ impl SshNode {
     ///
     /// Where the node cannot be reached, or does not take the agent.
     pub async fn connect(node: &Node, options: &SshOptions) -> Result<Self, NodeError> {
-        let target = Target::new(node)?;
+        let target = Target::new(node, &options.withheld_variables)?;
         if !is_short(&options.control_directory) {
             let place = options.control_directory.display();
             let message = format!("the path {place} is too long for the sockets of ssh");

@@ -21,11 +21,13 @@ pub(super) struct Target {
     pub host_key: HostKeyPolicy,
     pub known_hosts: Option<PathBuf>,
     pub connect_timeout: Duration,
+    /// The environment variables that ssh does not get.
+    pub withheld_variables: Vec<String>,
 }
 
 impl Target {
     /// Reads the way to `node` from the inventory. Fails where ssh would misread it.
-    pub fn new(node: &Node) -> Result<Self, NodeError> {
+    pub fn new(node: &Node, withheld_variables: &[String]) -> Result<Self, NodeError> {
         let login = &node.login;
         let mut target = Self {
             name: node.name.clone(),
@@ -37,6 +39,7 @@ impl Target {
             host_key: login.host_key,
             known_hosts: login.known_hosts.clone(),
             connect_timeout: login.connect_timeout.max(Duration::from_secs(1)),
+            withheld_variables: withheld_variables.to_vec(),
         };
         for text in [Some(&target.address), target.user.as_ref()].into_iter().flatten() {
             if text.is_empty() || text.starts_with('-') || text.contains(|c: char| c.is_whitespace() || c.is_control())

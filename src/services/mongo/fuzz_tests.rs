@@ -41,10 +41,9 @@ fn put_length_right(bytes: &mut [u8]) {
 }
 
 fn with_lengths(name: &'static str) -> Target {
-    Target {
-        mend: Some(put_length_right),
-        ..Target::new(name)
-    }
+    let mut target = Target::new(name);
+    target.mend = Some(put_length_right);
+    target
 }
 
 /// Messages as drivers send them.

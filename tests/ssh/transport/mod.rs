@@ -7,6 +7,7 @@ mod booting;
 mod by_hand;
 mod connecting;
 mod control_groups;
+mod environment;
 mod execs;
 mod files;
 mod jumps;

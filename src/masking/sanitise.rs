@@ -3,13 +3,12 @@
 //! What comes out has no control characters but line feeds, no escape sequences, nothing that reorders or hides text,
 //! and lines of bounded length. Works on chunks cut anywhere, in bounded memory.
 
-use super::layout::columns;
+use crate::unseen::{SEQUENCE_LIMIT, is_unseen};
 use std::mem;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How many characters of a line are kept; the rest of it is dropped and marked.
 const LINE_LIMIT: usize = 4096;
-/// How long an escape sequence may be before it is taken for text that merely looks like one.
-const SEQUENCE_LIMIT: usize = 4096;
 /// How many marks may be stacked on one character.
 const MARKS_LIMIT: usize = 3;
 const TAB: usize = 8;
@@ -179,7 +178,7 @@ impl LineSanitiser {
             '\r' => self.returned = true,
             '\u{8}' => self.backspace(),
             '\t' => {
-                let gap = TAB - columns(&self.line) % TAB;
+                let gap = TAB - self.line.width() % TAB;
                 (0..gap).for_each(|_| self.character(' '));
             }
             '\u{2028}' | '\u{2029}' => self.character(' '),
@@ -200,7 +199,7 @@ impl LineSanitiser {
             self.line.clear();
             self.characters = 0;
         }
-        let mark = unicode_width::UnicodeWidthChar::width(c) == Some(0);
+        let mark = c.width() == Some(0);
         self.marks = if mark { self.marks + 1 } else { 0 };
         if self.marks > MARKS_LIMIT {
             return;
@@ -226,15 +225,6 @@ fn start_of_sequence(c: char) -> Option<State> {
         '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => Some(State::StringBody(0)),
         _ => None,
     }
-}
-
-/// Says whether `c` is a control character, reorders text, or shows nothing where something stands.
-fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Returns `text` as clean lines joined by line feeds.
