@@ -248,3 +248,56 @@ async fn a_secret_of_the_user_is_masked_in_what_a_node_says_of_a_failure() {
     assert!(matches!(ran.outcome("work@node-0"), Outcome::CouldNotStart { .. }));
     assert_unseen(&stage, &ran);
 }
+
+/// Returns `text` without what nobody sees, in small letters.
+fn as_read(text: &str) -> String {
+    let colour = regex::Regex::new("\u{1b}\\[[0-9;]*[A-Za-z]").unwrap();
+    let kept = colour.replace_all(text, "").to_lowercase();
+    kept.chars().filter(|c| c.is_ascii_alphanumeric()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_with_noise_between_its_characters_is_in_no_file_and_no_notice() {
+    let mut stage = Stage::one();
+    stage.values.set("password", TOKEN, true);
+    let between = |noise: &str| TOKEN.chars().map(|c| format!("{c}{noise}")).collect::<String>();
+    let mut answer = FakeAnswer::exited(0);
+    let noises = [
+        "\u{1b}[31m",
+        "\0",
+        "\u{8}",
+        "\u{200b}",
+        "\u{feff}",
+        "z\u{8}",
+        "\u{1b}[01;31m\u{1b}[K",
+        "\n",
+        "  ",
+    ];
+    for noise in noises {
+        let text = format!("see {} there\n", between(noise));
+        // Cut where the secret is.
+        let (front, back) = text.split_at(text.ceil_char_boundary(text.len() / 2));
+        answer = answer.stdout(front).stdout(back).stderr(&text);
+    }
+    answer = answer
+        .stdout(TOKEN.to_uppercase())
+        .stdout(STANDARD.encode(STANDARD.encode(TOKEN)));
+    stage.machine("node-0").fake.answer("the work", answer);
+    let mut plan = plan(vec![step("work", "node-0", "the work")]);
+    plan.steps[0]
+        .checks
+        .push(check(CheckKind::Stdout(contains("not there"))));
+    let ran = stage.run(&plan).await;
+    assert_eq!(ran.outcome("work@node-0"), Outcome::FailedCheck);
+    assert_unseen(&stage, &ran);
+    let mut seen = vec![format!("{:?}", ran.events)];
+    for entry in std::fs::read_dir(stage.instance_directory().join("output")).unwrap() {
+        seen.push(String::from_utf8_lossy(&std::fs::read(entry.unwrap().path()).unwrap()).into_owned());
+    }
+    seen.push(std::fs::read_to_string(stage.instance().journal_path()).unwrap());
+    let twice = STANDARD.encode(STANDARD.encode(TOKEN));
+    for text in seen {
+        let read = as_read(&text);
+        assert!(!read.contains(&as_read(TOKEN)) && !text.contains(&twice), "{text}");
+    }
+}
