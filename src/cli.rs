@@ -16,6 +16,7 @@ pub use report::{Report, Transcript};
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -127,6 +128,18 @@ pub struct Common {
         value_delimiter = '\n'
     )]
     pub vars: Vec<String>,
+
+    /// How many nodes are worked on at once, of those that labctl connects to or asks for something [default: 20].
+    #[arg(
+        long,
+        global = true,
+        value_name = "NUMBER",
+        default_value = "20",
+        hide_default_value = true,
+        env = "LABCTL_FORKS",
+        hide_env = true
+    )]
+    pub forks: NonZeroUsize,
 
     /// Prints JSON on standard output and nothing else there: events as JSON lines, listings as one document.
     #[arg(long, global = true, env = "LABCTL_JSON", hide_env = true, value_parser = FalseyValueParser::new())]

@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::session::Session;
 use crate::domain::{Facts, Inventory, Node, NodeName, ProbeError};
 use crate::exit::Exit;
-use crate::node::{ConnectNotices, ControlDirectory, NodeError, SshNode, SshOptions, Transport};
+use crate::node::{ConnectNotices, ControlDirectory, Gate, NodeError, SshNode, SshOptions, Transport};
 use crate::probe::{self, Need};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
@@ -36,10 +36,12 @@ pub(super) async fn connect(
     let awaited = format!("connecting to {}", names.join(", "));
     let mut waiting = session.wait_for(&awaited);
     let (notices, mut told) = ConnectNotices::channel();
+    let gate = Gate::new(session.common.forks);
     let mut tasks = tokio::task::JoinSet::new();
     for node in meant {
         let mut options = SshOptions::new(control.path());
         options.notices = notices.clone();
+        options.gate = gate.clone();
         options.withheld_variables = inventory.secret_variables();
         tasks.spawn(async move {
             let reached = reach(&node, &options, need).await;

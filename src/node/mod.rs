@@ -20,7 +20,7 @@ pub use labctl_agent::{
     Content, FileKind as SeenKind, Hello, Ids, Look as LookAt, Place, Process, Removal, Request, Seen,
 };
 pub use node_error::{NodeError, NodeErrorKind};
-pub use ssh::{ConnectNotices, ControlDirectory, SshNode, SshOptions, ssh_words};
+pub use ssh::{ConnectNotices, ControlDirectory, Gate, SshNode, SshOptions, ssh_words};
 pub use transport::{Opened, Transport};
 pub use tunnel::Tunnel;
 pub use work::{Command, Ending, ExecId, ExecRequest, FileWrite, Look, Looked, OutputSink, Stream};

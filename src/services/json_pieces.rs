@@ -165,9 +165,9 @@ impl Pieces {
 pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Members<'a> {
-    /// Returns the value of `name` as it was written.
+    /// Returns the value of `name` as it was written: the last one where there are several, as everybody reads JSON.
     pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
-        let found = self.0.iter().find(|(known, _)| known == name);
+        let found = self.0.iter().rev().find(|(known, _)| known == name);
         found.map(|(_, value)| value.get())
     }
 

@@ -44,6 +44,8 @@ pub(crate) struct Target {
     /// Puts lengths right in most inputs; otherwise hardly any length would be that of what follows.
     pub(crate) mend: Option<fn(&mut [u8])>,
     time: Duration,
+    /// What an input may allocate at once besides what its length allows, in bytes: more where the parser has a bound of its own.
+    pub(crate) memory: usize,
     share: u64,
 }
 
@@ -55,6 +57,7 @@ impl Target {
             mutator: Mutator::default(),
             mend: None,
             time: TIME,
+            memory: MEMORY,
             share: 1,
         }
     }
@@ -166,7 +169,7 @@ impl<R: Fn(&[u8]) -> bool> Run<'_, R> {
             shortest = shortest.min(began.elapsed());
             let peak = ALLOCATOR.peak_usage().saturating_sub(before);
             let is_taken = outcome.map_err(|panic| format!("panicked: {}", words_of(&*panic)))?;
-            let allowed = MEMORY + MEMORY_PER_BYTE * input.len();
+            let allowed = self.target.memory + MEMORY_PER_BYTE * input.len();
             if peak > allowed {
                 return Err(format!("allocated {peak} bytes, of {allowed}"));
             }

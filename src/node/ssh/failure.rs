@@ -65,6 +65,25 @@ fn first_reason(text: &str) -> Option<(Why, &str)> {
     reasons.next()
 }
 
+/// Makes the error for a process that may open nothing more, as `reason` says; `None` where it says something else. No node is to blame.
+pub(super) fn no_descriptors(target: &Target, reason: &str) -> Option<NodeError> {
+    is_for_want_of_descriptors(reason).then(|| {
+        let message = format!(
+            "{}: this machine allows labctl too few open files for one more connection",
+            target.name
+        );
+        let hint =
+            "allow more in this shell, as with `ulimit -n 4096`; a system-wide limit is in /etc/security/limits.conf"
+                .to_owned();
+        target.error(NodeErrorKind::Unreachable, message, Some(hint))
+    })
+}
+
+/// Says whether `reason` is that this process may open nothing more.
+pub(super) fn is_for_want_of_descriptors(reason: &str) -> bool {
+    reason.contains("Too many open files")
+}
+
 /// What failed: the node itself, or a jump on the way to it.
 struct Blame<'a> {
     why: Option<Why>,

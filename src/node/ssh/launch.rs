@@ -1,6 +1,6 @@
 //! Opens the one connection to a node: an `ssh` master in the background, with a socket that channels come through.
 
-use super::failure::{connect_failure, is_by_load};
+use super::failure::{connect_failure, is_by_load, no_descriptors};
 use super::options::ConnectNotices;
 use super::said::Said;
 use super::target::Target;
@@ -238,6 +238,9 @@ async fn asked_again(target: &Target, logs: &Logs, level: &str) -> Said {
 }
 
 fn no_ssh(target: &Target, error: &std::io::Error) -> NodeError {
+    if let Some(error) = no_descriptors(target, &error.to_string()) {
+        return error;
+    }
     let message = format!("{}: cannot run `ssh` on this machine: {error}", target.name);
     let hint = "install the OpenSSH client (Debian: apt-get install openssh-client)".to_owned();
     target.error(NodeErrorKind::Unreachable, message, Some(hint))

@@ -3,17 +3,19 @@
 //! Whoever finds it broken says which connection they mean, so that ten waiting callers open one new connection.
 
 use super::boot::BootError;
-use super::failure::{broken, no_agent};
+use super::failure::{broken, is_for_want_of_descriptors, no_agent, no_descriptors};
+use super::gate::{Gate, Idling};
 use super::launch::{Master, launch};
 use super::options::{ConnectNotices, SshOptions};
 use super::session::AgentSession;
 use super::target::Target;
 use crate::node::{NodeError, NodeErrorKind};
+use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Mutex, RwLock};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, RwLock};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long the local master may take to say whether it lives.
@@ -32,9 +34,14 @@ pub(super) struct Link {
     /// How long it is tried again where nothing else says how long.
     pub patience: Duration,
     notices: ConnectNotices,
-    current: RwLock<Current>,
+    gate: Gate,
+    slot: Arc<Slot>,
     renewing: Mutex<()>,
 }
+
+/// What is open at the moment. The gate may close it while it is idle.
+#[derive(Debug)]
+struct Slot(RwLock<Current>);
 
 #[derive(Debug, Clone)]
 struct Current {
@@ -49,28 +56,69 @@ pub(super) struct Connected {
     pub agent: Arc<AgentSession>,
 }
 
+#[async_trait]
+impl Idling for Slot {
+    async fn idle_since(&self) -> Option<Instant> {
+        self.0.read().await.connected.as_ref()?.agent.idle_since()
+    }
+
+    async fn hang_up(&self) -> bool {
+        let mut current = self.0.write().await;
+        let connected = current
+            .connected
+            .take_if(|connected| connected.agent.idle_since().is_some());
+        drop(current);
+        match connected {
+            Some(connected) => {
+                connected.end().await;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+impl Connected {
+    async fn end(self) {
+        self.agent.finish().await;
+        self.master.exit().await;
+    }
+}
+
 impl Link {
     /// Connects to `target`.
     pub async fn connect(target: Target, sudo: bool, options: &SshOptions) -> Result<Self, NodeError> {
-        let mut link = Self {
+        let link = Self {
             target,
             sudo,
             directory: options.control_directory.clone(),
             patience: options.patience,
             notices: options.notices.clone(),
-            current: RwLock::new(Current {
+            gate: options.gate.clone(),
+            slot: Arc::new(Slot(RwLock::new(Current {
                 generation: 1,
                 connected: None,
-            }),
+            }))),
             renewing: Mutex::new(()),
         };
         let connected = link.open().await?;
-        link.current.get_mut().connected = Some(connected);
+        link.slot.0.write().await.connected = Some(connected);
         Ok(link)
     }
 
-    /// Opens a connection, and starts the agent.
+    /// Opens a connection, and starts the agent, as soon as there is room for it.
     async fn open(&self) -> Result<Connected, NodeError> {
+        let slot: Arc<dyn Idling> = Arc::<Slot>::clone(&self.slot);
+        self.gate.admit(&slot).await;
+        let _turn = self.gate.handshake().await;
+        let opened = self.open_now().await;
+        if opened.is_err() {
+            self.gate.leave(&slot);
+        }
+        opened
+    }
+
+    async fn open_now(&self) -> Result<Connected, NodeError> {
         let master = Arc::new(launch(&self.target, &self.directory, &self.notices).await?);
         let deadline = Instant::now() + self.target.connect_timeout + BOOTING;
         let error = match AgentSession::start(&master.session, self.sudo, deadline).await {
@@ -82,6 +130,11 @@ impl Link {
             }
             Err(error) => error,
         };
+        if let BootError::Session(reason) = &error
+            && let Some(error) = no_descriptors(&self.target, reason)
+        {
+            return Err(error);
+        }
         Err(match (why_broken(&master).await, error) {
             (Some(said), BootError::Session(_) | BootError::Ended(_)) => broken(&self.target, &said),
             (None, BootError::Ended(ended)) => no_agent(&self.target, &ended),
@@ -99,7 +152,7 @@ impl Link {
     /// Returns the number of the current connection, and the agent at its other end; `None` where the connection was found broken and
     /// no new one has been opened.
     pub async fn agent(&self) -> (u64, Option<Arc<AgentSession>>) {
-        let current = self.current.read().await;
+        let current = self.slot.0.read().await;
         let agent = current.connected.as_ref().map(|connected| Arc::clone(&connected.agent));
         (current.generation, agent)
     }
@@ -109,16 +162,16 @@ impl Link {
         let Ok(_alone) = timeout_at(deadline, self.renewing.lock()).await else {
             return Err(self.unreachable("somebody else was still trying"));
         };
-        if self.current.read().await.generation > generation {
+        if self.slot.0.read().await.generation > generation {
             return Ok(());
         }
         // Frees the old one's socket now rather than when the last user of it is dropped.
-        let old = self.current.write().await.connected.take();
+        let old = self.slot.0.write().await.connected.take();
         if let Some(old) = old {
             old.master.exit().await;
         }
         let connected = self.open_until(deadline).await?;
-        let mut current = self.current.write().await;
+        let mut current = self.slot.0.write().await;
         current.generation = generation + 1;
         current.connected = Some(connected);
         Ok(())
@@ -145,6 +198,11 @@ impl Link {
         self.why_broken(generation).await.unwrap_or(reason)
     }
 
+    /// Waits until the node may be asked for something.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.gate.request().await
+    }
+
     /// Makes the error for a conversation with the agent that ended with `reason`. Only where ssh says so, the connection is broken.
     pub async fn ended(&self, generation: u64, reason: &str) -> NodeError {
         match self.why_broken(generation).await {
@@ -154,7 +212,7 @@ impl Link {
     }
 
     async fn why_broken(&self, generation: u64) -> Option<String> {
-        let current = self.current.read().await.clone();
+        let current = self.slot.0.read().await.clone();
         match current.connected {
             Some(connected) if current.generation == generation => why_broken(&connected.master).await,
             _ => None,
@@ -175,10 +233,9 @@ impl Link {
     /// Ends the connection.
     pub async fn close(&self) {
         let _alone = self.renewing.lock().await;
-        let connected = self.current.write().await.connected.take();
-        if let Some(Connected { master, agent }) = connected {
-            agent.finish().await;
-            master.exit().await;
+        let connected = self.slot.0.write().await.connected.take();
+        if let Some(connected) = connected {
+            connected.end().await;
         }
     }
 }
@@ -188,6 +245,7 @@ impl Link {
 async fn why_broken(master: &Master) -> Option<String> {
     match timeout(CHECK, master.session.check()).await {
         Ok(Ok(())) | Err(_) => None,
+        Ok(Err(error)) if is_for_want_of_descriptors(&error.to_string()) => None,
         Ok(Err(_)) => {
             let said = master.said().words();
             Some(if said.is_empty() {

@@ -10,6 +10,7 @@ mod failure;
 mod follow;
 #[cfg(test)]
 mod fuzz_tests;
+mod gate;
 mod hop;
 mod host_key;
 mod launch;
@@ -22,5 +23,6 @@ mod ssh_node;
 mod target;
 
 pub use arguments::ssh_words;
+pub use gate::Gate;
 pub use options::{ConnectNotices, ControlDirectory, SshOptions};
 pub use ssh_node::SshNode;

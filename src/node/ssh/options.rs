@@ -1,5 +1,6 @@
 //! What all connections of a run share.
 
+use super::gate::Gate;
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -28,6 +29,8 @@ pub struct SshOptions {
     pub withheld_variables: Vec<String>,
     /// Who is told what takes long.
     pub notices: ConnectNotices,
+    /// Bounds what is under way at once.
+    pub gate: Gate,
 }
 
 /// Is told, in a sentence each, why connecting to a node takes long.
@@ -58,6 +61,7 @@ impl SshOptions {
             patience: Duration::from_secs(20),
             withheld_variables: Vec::new(),
             notices: ConnectNotices::default(),
+            gate: Gate::default(),
         }
     }
 }

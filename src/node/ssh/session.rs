@@ -44,6 +44,8 @@ struct Board(Mutex<Waiting>);
 #[derive(Debug, Default)]
 struct Waiting {
     last: u32,
+    /// When something was asked or answered last.
+    used: Option<Instant>,
     asked: HashMap<u32, UnboundedSender<ToLabctl>>,
     /// Why nothing more will be answered.
     ended: Option<String>,
@@ -122,6 +124,7 @@ impl AgentSession {
             }
             let id = waiting.last;
             waiting.asked.insert(id, sender);
+            waiting.used = Some(Instant::now());
             id
         };
         let pending = Pending {
@@ -137,6 +140,12 @@ impl AgentSession {
     fn say(&self, message: &ToAgent) -> Result<(), String> {
         let frame = encode(message).map_err(|error| error.to_string())?;
         self.outgoing.send(frame).map_err(|_| self.reason())
+    }
+
+    /// Returns since when nothing is under way; `None` where something is, or nothing was ever asked.
+    pub fn idle_since(&self) -> Option<Instant> {
+        let waiting = self.board.lock();
+        waiting.used.filter(|_| waiting.asked.is_empty())
     }
 
     /// Returns why the conversation has ended.
@@ -197,7 +206,10 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.session.board.lock().asked.remove(&self.id);
+        let mut waiting = self.session.board.lock();
+        waiting.asked.remove(&self.id);
+        waiting.used = Some(Instant::now());
+        drop(waiting);
         if self.ends_with_us {
             self.cancel();
         }

@@ -100,6 +100,7 @@ impl Reach {
         mut talk: impl AsyncFnMut(Pending) -> Talked<T>,
     ) -> Result<T, NodeError> {
         self.check_root(as_root)?;
+        let _turn = self.link.turn().await;
         let mut tried = false;
         loop {
             let (generation, agent) = self.agent(Instant::now() + self.link.patience).await?;

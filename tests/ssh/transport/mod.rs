@@ -10,6 +10,7 @@ mod control_groups;
 mod environment;
 mod execs;
 mod files;
+mod gate;
 mod jumps;
 mod logins;
 mod looks;

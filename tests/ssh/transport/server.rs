@@ -141,6 +141,13 @@ impl Server {
         node
     }
 
+    /// Returns how many connections are open.
+    pub fn masters(&self) -> usize {
+        let files = std::fs::read_dir(self.control.path()).unwrap().flatten();
+        let sockets = files.filter(|file| std::os::unix::fs::FileTypeExt::is_socket(&file.file_type().unwrap()));
+        sockets.count()
+    }
+
     /// Returns the processes of sshd that serve a connection.
     pub fn session_processes(&self) -> Vec<u32> {
         let children = descendants(self.child.id());

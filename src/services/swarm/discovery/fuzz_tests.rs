@@ -15,7 +15,10 @@ fn fuzz_discovery_names() {
         "file:///etc/cluster",
         "etcd://a/b",
     ];
-    Target::new("discovery-names")
+    // A range of a few bytes stands for as many nodes as there may be.
+    let mut target = Target::new("discovery-names");
+    target.memory = 4 << 20;
+    target
         .seeds(seeds)
         .words(["[0:4294967295]", "[00001:5]", "[0:255]", "://", "nodes://"])
         .run(|bytes| {

@@ -54,7 +54,11 @@ fn fuzz_expressions() {
         "a.b==~1.2.3",
         "label==/(?i)x{1,3}|y$/",
     ];
-    Target::new("expressions")
+    // A pattern is compiled within a bound of its own; compiling takes long without optimisation.
+    let mut target = Target::new("expressions");
+    target.memory = 4 << 20;
+    target
+        .one_of(10)
         .seeds(seeds)
         .words(["==", "!=", "~", "/", "{1000}", "(a*)*", "\\p{L}", "[^a]", "(?s)"])
         .run(|bytes| {
