@@ -54,7 +54,7 @@ def start_sshd():
         "set -- $SSH_CONNECTION\n"
         f'export OWN="{place}/nodes/$3" COMMAND="$SSH_ORIGINAL_COMMAND"\n'
         'mkdir -p "$OWN"\n'
-        "exec unshare -m sh -c 'mount --make-rprivate / && mount --bind \"$OWN\" /var/lib && exec sh -c \"$COMMAND\"'\n"
+        "exec unshare -mpf --mount-proc sh -c 'mount --make-rprivate / && mount --bind \"$OWN\" /var/lib && exec sh -c \"$COMMAND\"'\n"
     )
     node.chmod(0o755)
     (place / "nodes").mkdir()

@@ -5,6 +5,7 @@ use super::executor::execute;
 use super::hosts;
 use super::last_look::last_look;
 use super::notices::NoticeSender;
+use super::queue::Queue;
 use super::quieten::quieten;
 use super::reports::{JournalLost, Report, Reports};
 use super::shared::{Run, Shared};
@@ -53,7 +54,7 @@ type Ended = Result<(tokio::task::Id, Result<Outcome, JournalLost>), tokio::task
 struct Dispatcher<'a> {
     verb: Verb,
     keep_going: bool,
-    pending: Vec<PlannedStep>,
+    queue: Queue,
     outcomes: BTreeMap<StepKey, Outcome>,
     /// Who did not answer at which check.
     silent: BTreeMap<StepKey, Silent>,
@@ -83,7 +84,7 @@ pub async fn carry_out(
     let mut dispatcher = Dispatcher {
         verb: plan.verb,
         keep_going,
-        pending: plan.steps.clone(),
+        queue: Queue::new(&plan.steps),
         outcomes: BTreeMap::new(),
         silent: BTreeMap::new(),
         counts: Counts::default(),
@@ -122,13 +123,19 @@ pub async fn carry_out(
 impl Dispatcher<'_> {
     async fn carry_out(&mut self) -> Result<(), RunError> {
         loop {
+            // Only the end of a step lets others begin.
             self.start_what_is_ready().await?;
             if self.running.is_empty() {
                 return self.skip_the_rest().await;
             }
-            tokio::select! {
-                Some(report) = self.reports.recv() => self.take(report).await?,
-                Some(ended) = self.running.join_next_with_id() => self.note_end(ended).await?,
+            loop {
+                tokio::select! {
+                    Some(report) = self.reports.recv() => self.take(report).await?,
+                    Some(ended) = self.running.join_next_with_id() => {
+                        self.note_end(ended).await?;
+                        break;
+                    }
+                }
             }
         }
     }
@@ -202,8 +209,14 @@ impl Dispatcher<'_> {
             self.lost.insert(key.node.clone());
         }
         self.failed |= !outcome.lets_others_go_on();
-        self.outcomes.insert(key, outcome);
+        self.settle(key, outcome);
         Ok(())
+    }
+
+    /// Notes how a step ended, and lets go on what waited for it.
+    fn settle(&mut self, key: StepKey, outcome: Outcome) {
+        self.queue.note_end(&key);
+        self.outcomes.insert(key, outcome);
     }
 
     fn is_stopping(&self) -> bool {
@@ -211,21 +224,30 @@ impl Dispatcher<'_> {
     }
 
     async fn start_what_is_ready(&mut self) -> Result<(), RunError> {
+        // What a stopped run did not get to is told as that, not as the consequence of something cancelled.
+        if self.shared.stop.is_cancelled() {
+            return Ok(());
+        }
+        for node in self.lost.clone() {
+            for step in self.queue.take_node(&node) {
+                self.skip(&step, SkipReason::NodeLost).await?;
+            }
+        }
         loop {
             let mut changed = false;
-            for step in std::mem::take(&mut self.pending) {
-                match self.readiness(&step) {
-                    Readiness::Ready => {
-                        let shared = Arc::clone(&self.shared);
-                        let started = step.clone();
-                        let task = self.running.spawn(async move { execute(&shared, &step).await });
-                        self.tasks.insert(task.id(), started);
-                    }
-                    Readiness::Waits => self.pending.push(step),
+            for at in self.queue.ripe() {
+                let Some(step) = self.queue.get(at) else { continue };
+                let readiness = self.readiness(step);
+                if matches!(readiness, Readiness::Waits) {
+                    continue;
+                }
+                let Some(step) = self.queue.take(at) else { continue };
+                match readiness {
                     Readiness::Skip(reason) => {
                         changed = true;
                         self.skip(&step, reason).await?;
                     }
+                    _ => self.start(step),
                 }
             }
             if !changed {
@@ -234,19 +256,17 @@ impl Dispatcher<'_> {
         }
     }
 
+    fn start(&mut self, step: PlannedStep) {
+        let shared = Arc::clone(&self.shared);
+        let started = step.clone();
+        let task = self.running.spawn(async move { execute(&shared, &step).await });
+        self.tasks.insert(task.id(), started);
+    }
+
+    /// Says whether `step`, which waits for no other, may begin.
     fn readiness(&self, step: &PlannedStep) -> Readiness {
-        // What a stopped run did not get to is told as that, not as the consequence of something cancelled.
-        if self.shared.stop.is_cancelled() {
-            return Readiness::Waits;
-        }
-        if self.lost.contains(&step.key.node) {
-            return Readiness::Skip(SkipReason::NodeLost);
-        }
-        if !step.after.iter().all(|key| self.outcomes.contains_key(key)) {
-            return Readiness::Waits;
-        }
-        let in_the_way = step.after.iter().find(|key| !self.outcomes[*key].lets_others_go_on());
-        match in_the_way {
+        let failed = |key: &&StepKey| !self.outcomes.get(*key).is_some_and(Outcome::lets_others_go_on);
+        match step.after.iter().find(failed) {
             // Undo goes on past failures: what can be taken back is.
             Some(key) if self.verb != Verb::Cleanup => {
                 Readiness::Skip(SkipReason::NeedsFailed { step: key.to_string() })
@@ -261,12 +281,12 @@ impl Dispatcher<'_> {
     async fn skip(&mut self, step: &PlannedStep, reason: SkipReason) -> Result<(), RunError> {
         let outcome = Outcome::Skipped { reason };
         let finished = finished(&step.key, &outcome);
-        self.outcomes.insert(step.key.clone(), outcome);
+        self.settle(step.key.clone(), outcome);
         self.write(finished).await
     }
 
     async fn skip_the_rest(&mut self) -> Result<(), RunError> {
-        for step in std::mem::take(&mut self.pending) {
+        for step in self.queue.take_all() {
             self.skip(&step, SkipReason::Stopping).await?;
         }
         Ok(())

@@ -25,6 +25,7 @@ mod own_image;
 mod ownership;
 mod printed;
 mod provide;
+mod queue;
 mod quieten;
 mod reports;
 mod reset;

@@ -25,7 +25,7 @@ fn a_file_that_cannot_be_kept_first_is_not_changed() {
     node.root("mkdir /var/lib/labctl && mount -t tmpfs -o size=200k,mode=700 tmpfs /var/lib/labctl");
     let run = bench.labctl(&["run", &files, "--only", "overwrite"]);
     run.assert_exit(3)
-        .assert_says(&["/etc/labctl-test.conf", "No space left on device"]);
+        .assert_says(&["/etc/labctl-test.conf", "no space left on device"]);
     run.assert_says(&[&format!("labctl run {files} --from overwrite")]);
     bench.labctl(&["cleanup"]).assert_exit(0);
     node.root("umount /var/lib/labctl && rmdir /var/lib/labctl");

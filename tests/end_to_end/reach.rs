@@ -115,7 +115,7 @@ fn a_changed_host_key_stops_everything_with_both_fingerprints() {
             "node-0",
             &fingerprint(&bench, &other),
             &fingerprint(&bench, &shown),
-            &format!("ssh-keygen -f '{}' -R {}", known_hosts.display(), node.address),
+            &format!("ssh-keygen -f {} -R {}", known_hosts.display(), node.address),
         ]);
     }
     bench.assert_nodes_as_before();
