@@ -2,14 +2,15 @@
 
 use crate::channel::{CHUNK, read_some, write_all};
 use crate::faults::{Outcome, failed, failed_at};
+use crate::mailbox::Mailbox;
 use crate::place;
 use crate::write::{keep_attributes, own_links, put};
 use labctl_agent::Answer;
 use rustix::fs::{FileType, Mode, OFlags, Timespec, Timestamps, fstat, futimens, openat};
 use rustix::io::Errno;
 
-/// Puts a copy of the file at `from` at `to`.
-pub(crate) fn copy(from: &str, to: &str) -> Outcome {
+/// Puts a copy of the file at `from` at `to`, unless `mailbox` says meanwhile that nobody wants it any more.
+pub(crate) fn copy(from: &str, to: &str, mailbox: &Mailbox) -> Outcome {
     let absent = || failed_at(from, Errno::NOENT);
     let source = place::find_any(from, own_links())?.ok_or_else(absent)?;
     // A pipe does not hold it up.
@@ -24,6 +25,9 @@ pub(crate) fn copy(from: &str, to: &str) -> Outcome {
     put(&place, |copy| {
         let mut buffer = vec![0; CHUNK];
         loop {
+            if mailbox.is_cancelled() {
+                return Err(failed(format!("{from}: copying was broken off")));
+            }
             let read = read_some(&file, &mut buffer).map_err(|error| failed_at(from, error))?;
             if read == 0 {
                 break;
@@ -31,13 +35,13 @@ pub(crate) fn copy(from: &str, to: &str) -> Outcome {
             write_all(copy, &buffer[..read]).map_err(|error| failed_at(to, error))?;
         }
         keep_attributes(&place, (&file, &stat), copy)?;
-        let changed = Timespec {
-            tv_sec: stat.st_mtime,
-            tv_nsec: stat.st_mtime_nsec.try_into().unwrap_or_default(),
+        let time = |seconds, nanoseconds: u64| Timespec {
+            tv_sec: seconds,
+            tv_nsec: nanoseconds.try_into().unwrap_or_default(),
         };
         let times = Timestamps {
-            last_access: changed,
-            last_modification: changed,
+            last_access: time(stat.st_atime, stat.st_atime_nsec),
+            last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
         };
         futimens(copy, &times).map_err(|error| failed_at(to, error))
     })?;

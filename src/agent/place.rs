@@ -2,6 +2,7 @@
 //! is written, copied or removed goes this way.
 
 use crate::faults::{failed, failed_at};
+use crate::write::flush_directory;
 use labctl_agent::Fault;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, mkdirat, open, openat, readlinkat, statat};
 use rustix::io::Errno;
@@ -158,7 +159,10 @@ impl<'a> Walk<'a> {
     /// Makes the directory `name`. Another one who makes it meanwhile is as good.
     fn make(&self, name: &OsStr, path: &str) -> Result<FileType, Fault> {
         match mkdirat(self.here(), name, Mode::from_raw_mode(0o777)) {
-            Ok(()) | Err(Errno::EXIST) => {
+            made @ (Ok(()) | Err(Errno::EXIST)) => {
+                if made.is_ok() {
+                    flush_directory(self.here()).map_err(|error| failed_at(path, error))?;
+                }
                 let made = statat(self.here(), name, AtFlags::SYMLINK_NOFOLLOW);
                 let made = made.map_err(|error| failed_at(path, error))?;
                 Ok(FileType::from_raw_mode(made.st_mode))

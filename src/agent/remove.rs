@@ -152,9 +152,10 @@ impl Emptying<'_> {
             Err(error) => return Err(failed_at(path, error)),
         }
         if depth == DEEPEST {
-            self.moved = true;
             let new = format!("labctl-{}", random::word());
-            return renameat(directory, name, self.top, new).map_err(|error| failed_at(path, error));
+            renameat(directory, name, self.top, new).map_err(|error| failed_at(path, error))?;
+            self.moved = true;
+            return Ok(());
         }
         let inner = enter(directory, name, (path, self.device))?;
         self.empty(&inner, path, depth + 1)?;

@@ -24,7 +24,7 @@ pub(crate) fn answer(session: &Session, id: u32, mailbox: &Arc<Mailbox>, request
         Request::MakeDirectories { path } => {
             session.unbroken(|| place::make_directories(&path, write::own_links()).map(|()| Answer::Done))
         }
-        Request::CopyFile { from, to } => copy::copy(&from, &to),
+        Request::CopyFile { from, to } => copy::copy(&from, &to, mailbox),
         Request::FreeSpace { path } => free_space(&path),
         Request::Processes { name } => Ok(Answer::Processes(processes::named(&name))),
         Request::Dial(order) => dial::dial(&order, listener, session.groups()),

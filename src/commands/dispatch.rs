@@ -31,14 +31,16 @@ pub async fn dispatch(cli: Cli) -> Exit {
         Err((failure, colour)) => return failure.show(colour),
     };
     let interrupts = session.interrupts.clone();
+    let colour = session.colour_on_stderr;
     let (sender, mut done) = oneshot::channel();
     let runtime = Handle::current();
     let thread = std::thread::Builder::new().stack_size(STACK).spawn(move || {
         // Nobody waits for it any more where it came to an end too late.
         let _ = sender.send(runtime.block_on(answer(&session, &cli.verb)));
     });
-    let Ok(thread) = thread else {
-        return Exit::CouldNotRun;
+    let thread = match thread {
+        Ok(thread) => thread,
+        Err(error) => return Failure::new(Exit::CouldNotRun, error).show(colour),
     };
     // A verb that reads a file or computes hears nothing. So it has a thread of its own, which is left where it is.
     let done = tokio::select! {

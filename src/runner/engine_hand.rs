@@ -280,7 +280,9 @@ impl<'a> EngineHand<'a> {
                 Some(line) => self.take_line_out(undo, line, &place).await,
                 None => Err(reason),
             },
-            work => do_file_work(self.transport, work).await.map(|()| true),
+            work => do_file_work(self.transport, work, &self.shared.stop)
+                .await
+                .map(|()| true),
         }
     }
 

@@ -68,11 +68,11 @@ impl<'a> Undoing<'a> {
         match undo {
             Undo::RemoveDirectory { path } => {
                 self.refuse_with_our_files_in(path)?;
-                do_file_work(self.transport, directory_work(path)).await
+                do_file_work(self.transport, directory_work(path), &self.shared.stop).await
             }
             Undo::RemoveEmptyDirectories { topmost, deepest } => {
                 self.refuse_with_our_files_in(topmost)?;
-                do_file_work(self.transport, parents_work(topmost, deepest)).await
+                do_file_work(self.transport, parents_work(topmost, deepest), &self.shared.stop).await
             }
             Undo::RestoreFile { path, before, .. } => {
                 let instance = self.shared.instance.as_ref();
@@ -81,7 +81,7 @@ impl<'a> Undoing<'a> {
                     .unwrap_or_default();
                 let ours = written_hashes(&self.made, path);
                 let work = file_work(self.transport, &instance, path, before, &ours).await?;
-                do_file_work(self.transport, work).await
+                do_file_work(self.transport, work, &self.shared.stop).await
             }
             Undo::RestoreEngineOptions(options) => self.engine_hand(&number.to_string()).take_back(options).await,
             Undo::RemoveProject { .. } | Undo::RemoveContainer { .. } => self.remove_containers().await,

@@ -3,6 +3,7 @@
 use super::baseline::look_at_file;
 use crate::domain::{FileBefore, Undo, may_be_removed};
 use crate::node::{Removal, Transport};
+use tokio_util::sync::CancellationToken;
 
 /// What is to be done about a file or directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,15 +18,28 @@ pub(super) enum FileWork {
     Refuse(String),
 }
 
-/// Does `work`, as root. Tells why it was not done.
-pub(super) async fn do_file_work(transport: &dyn Transport, work: FileWork) -> Result<(), String> {
-    let done = match work {
-        FileWork::Nothing => Ok(()),
-        FileWork::Remove(path, what) => transport.remove(true, &path, what).await,
-        FileWork::PutBack { backup, path } => transport.copy_file(&backup, &path).await,
-        FileWork::Refuse(reason) => return Err(reason),
+/// Does `work`, as root, unless `stop` comes first. Tells why it was not done.
+pub(super) async fn do_file_work(
+    transport: &dyn Transport,
+    work: FileWork,
+    stop: &CancellationToken,
+) -> Result<(), String> {
+    let doing = async {
+        match work {
+            FileWork::Nothing => Ok(()),
+            FileWork::Remove(path, what) => {
+                let removed = transport.remove(true, &path, what).await;
+                removed.map_err(|error| error.to_string())
+            }
+            FileWork::PutBack { backup, path } => {
+                let copied = transport.copy_file(&backup, &path).await;
+                copied.map_err(|error| error.to_string())
+            }
+            FileWork::Refuse(reason) => Err(reason),
+        }
     };
-    done.map_err(|error| error.to_string())
+    let stopped = || Err("it was interrupted".to_owned());
+    stop.run_until_cancelled(doing).await.unwrap_or_else(stopped)
 }
 
 /// Decides how the file at `path` gets back to `before`. `ours` are the hashes of all that this instance wrote there; an

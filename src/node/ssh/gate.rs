@@ -10,7 +10,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::time::{Instant, sleep};
 
 /// How many descriptors a connection takes at the most: the way to ssh's socket, three streams of the agent's session, and what is
@@ -38,8 +38,8 @@ pub(super) trait Idling: fmt::Debug + Send + Sync {
 pub struct Gate {
     handshakes: Arc<Semaphore>,
     requests: Arc<Semaphore>,
-    open: Arc<Mutex<Vec<Weak<dyn Idling>>>>,
-    most: usize,
+    room: Arc<Semaphore>,
+    known: Arc<Mutex<Vec<Weak<dyn Idling>>>>,
 }
 
 impl Gate {
@@ -54,11 +54,12 @@ impl Gate {
     /// Makes a gate for `forks` nodes at once in a process that may have so many `descriptors`.
     pub fn with_descriptors(forks: NonZeroUsize, descriptors: u64) -> Self {
         let most = descriptors.saturating_sub(ALL_ELSE) / EACH;
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
         Self {
             handshakes: Arc::new(Semaphore::new(forks.get())),
             requests: Arc::new(Semaphore::new(forks.get())),
-            open: Arc::default(),
-            most: usize::try_from(most).unwrap_or(usize::MAX).max(1),
+            room: Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))),
+            known: Arc::default(),
         }
     }
 
@@ -74,54 +75,48 @@ impl Gate {
         Arc::clone(&self.requests).acquire_owned().await.ok()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Weak<dyn Idling>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Vec<Weak<dyn Idling>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until there is room for one more open connection, and counts `connection` as open. Others that are idle are closed for it.
-    pub(super) async fn admit(&self, connection: &Arc<dyn Idling>) {
+    /// Takes in `connection`, which may be closed while it is idle.
+    pub(super) fn know(&self, connection: &Arc<dyn Idling>) {
+        let mut known = self.known();
+        known.retain(|other| other.strong_count() > 0);
+        known.push(Arc::downgrade(connection));
+    }
+
+    /// Waits until there is room for one more open connection; it is taken until the returned value is dropped. Connections that are idle
+    /// are closed for it.
+    pub(super) async fn admit(&self) -> Option<OwnedSemaphorePermit> {
         loop {
-            let others = {
-                let mut open = self.lock();
-                open.retain(|other| other.strong_count() > 0);
-                let own = Arc::downgrade(connection);
-                let is_counted = open.iter().any(|other| other.ptr_eq(&own));
-                if is_counted || open.len() < self.most {
-                    if !is_counted {
-                        open.push(own);
-                    }
-                    return;
-                }
-                open.clone()
-            };
-            if !self.close_the_idlest(&others).await {
+            match Arc::clone(&self.room).try_acquire_owned() {
+                Ok(place) => return Some(place),
+                // It is never closed.
+                Err(TryAcquireError::Closed) => return None,
+                Err(TryAcquireError::NoPermits) => {}
+            }
+            if !self.close_the_idlest().await {
                 sleep(LOOKING).await;
             }
         }
     }
 
-    /// Counts `connection` as open no longer.
-    pub(super) fn leave(&self, connection: &Arc<dyn Idling>) {
-        let own = Arc::downgrade(connection);
-        self.lock().retain(|other| !other.ptr_eq(&own));
-    }
-
-    /// Closes the one of `open` that has been idle for the longest; returns whether there was one.
-    async fn close_the_idlest(&self, open: &[Weak<dyn Idling>]) -> bool {
+    /// Closes the one that has been idle for the longest; returns whether there was one.
+    async fn close_the_idlest(&self) -> bool {
+        let known = self.known().clone();
         let mut idlest: Option<(Instant, Arc<dyn Idling>)> = None;
-        for connection in open.iter().filter_map(Weak::upgrade) {
+        for connection in known.iter().filter_map(Weak::upgrade) {
             if let Some(since) = connection.idle_since().await
                 && idlest.as_ref().is_none_or(|(before, _)| since < *before)
             {
                 idlest = Some((since, connection));
             }
         }
-        let Some((_, connection)) = idlest else { return false };
-        let is_closed = connection.hang_up().await;
-        if is_closed {
-            self.leave(&connection);
+        match idlest {
+            Some((_, connection)) => connection.hang_up().await,
+            None => false,
         }
-        is_closed
     }
 }
 
@@ -145,36 +140,40 @@ fn raised_limit() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicBool, Ordering};
 
+    /// A connection that holds its place until it is closed.
     #[derive(Debug)]
     struct Fake {
         since: Mutex<Option<Instant>>,
-        is_closed: AtomicBool,
+        place: Mutex<Option<OwnedSemaphorePermit>>,
     }
 
     impl Fake {
-        fn new(since: Option<Instant>) -> Arc<Self> {
-            Arc::new(Self {
+        async fn open(gate: &Gate, since: Option<Instant>) -> Arc<Self> {
+            let place = gate.admit().await;
+            let fake = Arc::new(Self {
                 since: Mutex::new(since),
-                is_closed: AtomicBool::new(false),
-            })
+                place: Mutex::new(place),
+            });
+            let connection: Arc<dyn Idling> = Arc::<Self>::clone(&fake);
+            gate.know(&connection);
+            fake
         }
 
         fn is_closed(&self) -> bool {
-            self.is_closed.load(Ordering::Relaxed)
+            self.place.lock().unwrap().is_none()
         }
     }
 
     #[async_trait]
     impl Idling for Fake {
         async fn idle_since(&self) -> Option<Instant> {
-            *self.since.lock().unwrap()
+            let since = *self.since.lock().unwrap();
+            since.filter(|_| !self.is_closed())
         }
 
         async fn hang_up(&self) -> bool {
-            self.is_closed.store(true, Ordering::Relaxed);
-            true
+            self.place.lock().unwrap().take().is_some()
         }
     }
 
@@ -185,30 +184,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_idlest_connection_makes_room() {
         let gate = gate(3);
-        let began = Instant::now();
-        let idle = |ago: u64| Fake::new(began.checked_sub(Duration::from_secs(ago)));
-        let (young, old, busy, new) = (idle(1), idle(9), Fake::new(None), idle(0));
-        for connection in [&young, &old, &busy, &new] {
-            let connection: Arc<dyn Idling> = Arc::<Fake>::clone(connection);
-            gate.admit(&connection).await;
-        }
+        sleep(Duration::from_secs(10)).await;
+        let ago = |seconds: u64| Instant::now().checked_sub(Duration::from_secs(seconds));
+        let young = Fake::open(&gate, ago(1)).await;
+        let old = Fake::open(&gate, ago(9)).await;
+        let busy = Fake::open(&gate, None).await;
+        let new = Fake::open(&gate, ago(0)).await;
         assert!(old.is_closed() && !young.is_closed() && !busy.is_closed() && !new.is_closed());
     }
 
     #[tokio::test(start_paused = true)]
     async fn where_all_are_busy_one_is_waited_for() {
         let gate = gate(1);
-        let busy = Fake::new(None);
-        let connection: Arc<dyn Idling> = Arc::<Fake>::clone(&busy);
-        gate.admit(&connection).await;
-        // The same once more, as after a lost connection, takes no more room.
-        gate.admit(&connection).await;
+        let busy = Fake::open(&gate, None).await;
         let waiting = tokio::spawn({
             let gate = gate.clone();
-            async move {
-                let next: Arc<dyn Idling> = Fake::new(None);
-                gate.admit(&next).await;
-            }
+            async move { Fake::open(&gate, None).await }
         });
         sleep(Duration::from_secs(5)).await;
         assert!(!waiting.is_finished() && !busy.is_closed());
@@ -218,12 +209,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_is_gone_takes_no_room() {
+    async fn a_connection_that_is_gone_or_was_given_up_takes_no_room() {
         let gate = gate(1);
         for _ in 0..3 {
-            let connection: Arc<dyn Idling> = Fake::new(None);
-            gate.admit(&connection).await;
+            drop(Fake::open(&gate, None).await);
         }
+        let held = gate.admit().await;
+        let wait = Duration::from_secs(1);
+        assert!(tokio::time::timeout(wait, gate.admit()).await.is_err());
+        drop(held);
+        assert!(tokio::time::timeout(wait, gate.admit()).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -54,6 +54,8 @@ struct Current {
 pub(super) struct Connected {
     master: Arc<Master>,
     pub agent: Arc<AgentSession>,
+    /// Its place among the open connections.
+    _place: Arc<Option<OwnedSemaphorePermit>>,
 }
 
 #[async_trait]
@@ -101,6 +103,8 @@ impl Link {
             }))),
             renewing: Mutex::new(()),
         };
+        let slot: Arc<dyn Idling> = Arc::<Slot>::clone(&link.slot);
+        link.gate.know(&slot);
         let connected = link.open().await?;
         link.slot.0.write().await.connected = Some(connected);
         Ok(link)
@@ -108,17 +112,12 @@ impl Link {
 
     /// Opens a connection, and starts the agent, as soon as there is room for it.
     async fn open(&self) -> Result<Connected, NodeError> {
-        let slot: Arc<dyn Idling> = Arc::<Slot>::clone(&self.slot);
-        self.gate.admit(&slot).await;
+        let place = self.gate.admit().await;
         let _turn = self.gate.handshake().await;
-        let opened = self.open_now().await;
-        if opened.is_err() {
-            self.gate.leave(&slot);
-        }
-        opened
+        self.open_in(place).await
     }
 
-    async fn open_now(&self) -> Result<Connected, NodeError> {
+    async fn open_in(&self, place: Option<OwnedSemaphorePermit>) -> Result<Connected, NodeError> {
         let master = Arc::new(launch(&self.target, &self.directory, &self.notices).await?);
         let deadline = Instant::now() + self.target.connect_timeout + BOOTING;
         let error = match AgentSession::start(&master.session, self.sudo, deadline).await {
@@ -126,6 +125,7 @@ impl Link {
                 return Ok(Connected {
                     master,
                     agent: Arc::new(agent),
+                    _place: Arc::new(place),
                 });
             }
             Err(error) => error,

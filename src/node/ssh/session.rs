@@ -85,6 +85,7 @@ impl AgentSession {
             child,
         } = started;
         let board = Arc::new(Board::default());
+        board.lock().used = Some(Instant::now());
         let (outgoing, words) = unbounded_channel();
         let (end, ended) = watch::channel(false);
         let listening = {
@@ -142,7 +143,7 @@ impl AgentSession {
         self.outgoing.send(frame).map_err(|_| self.reason())
     }
 
-    /// Returns since when nothing is under way; `None` where something is, or nothing was ever asked.
+    /// Returns since when nothing is under way; `None` where something is.
     pub fn idle_since(&self) -> Option<Instant> {
         let waiting = self.board.lock();
         waiting.used.filter(|_| waiting.asked.is_empty())
